@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The served machine of the control socket's tests. */
+#include "tests/unit/api/fixture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct fixture fx;
+
+static enum machine_state get_state(void *arg)
+{
+    (void)arg;
+    return fx.state;
+}
+
+static void get_figures(void *arg, struct machine_figures *out)
+{
+    (void)arg;
+    *out = fx.figures;
+}
+
+static bool get_info(void *arg, struct balloon_info *out)
+{
+    (void)arg;
+    if (fx.has_balloon)
+        *out = fx.info;
+    return fx.has_balloon;
+}
+
+static int set_target(void *arg, uint64_t bytes, struct err *err)
+{
+    (void)arg;
+    if (bytes >= fx.figures.ram_bytes)
+        return err_set(err, -EINVAL, "a target of %llu is too large", (unsigned long long)bytes);
+    fx.info.target_bytes = bytes;
+    return 0;
+}
+
+static const struct api_target_ops ops = {
+    .state = get_state,
+    .figures = get_figures,
+    .balloon_info = get_info,
+    .set_balloon_target = set_target,
+};
+
+void fixture_setup(void)
+{
+    memset(&fx, 0, sizeof(fx));
+    strcpy(fx.dir, "/tmp/aerostat-api-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(fx.dir));
+    snprintf(fx.path, sizeof(fx.path), "%s/api.sock", fx.dir);
+    fx.has_balloon = true;
+    fx.state = MACHINE_RUNNING;
+    fx.figures.ram_bytes = 1ull << 30;
+    fx.target = (struct api_target){.ops = &ops, .vmm_version = "9.8.7"};
+    ck_assert_int_eq(ev_loop_create(&fx.loop), 0);
+}
+
+static void *run(void *arg)
+{
+    (void)arg;
+    (void)ev_loop_run(fx.loop);
+    return NULL;
+}
+
+void fixture_start(void)
+{
+    struct err err = {0};
+    int rc = api_server_create(fx.path, &fx.target, fx.loop, &fx.server, &err);
+    ck_assert_msg(rc == 0, "%s", err.text);
+    ck_assert_int_eq(pthread_create(&fx.thread, NULL, run, NULL), 0);
+    fx.running = true;
+}
+
+void fixture_teardown(void)
+{
+    if (fx.running) {
+        ev_loop_stop(fx.loop);
+        pthread_join(fx.thread, NULL);
+    }
+    api_server_destroy(fx.server);
+    ev_loop_destroy(fx.loop);
+    ck_assert_msg(rmdir(fx.dir) == 0, "%s is not empty", fx.dir);
+}
+
+int fixture_connect(void)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    strcpy(addr.sun_path, fx.path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+    /* A server that never answers fails the test in 5 s instead of hanging it. */
+    struct timeval limit = {.tv_sec = 5};
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+    return fd;
+}
+
+char *fixture_raw(const void *bytes, size_t len)
+{
+    int fd = fixture_connect();
+    for (size_t sent = 0; sent < len;) {
+        ssize_t n = send(fd, (const char *)bytes + sent, len - sent, MSG_NOSIGNAL);
+        if (n < 0)
+            break; /* the server has had enough; what it said is still to be read */
+        sent += (size_t)n;
+    }
+    size_t cap = 1 << 16;
+    size_t used = 0;
+    char *text = calloc(1, cap);
+    ssize_t got;
+    while (used + 1 < cap && (got = recv(fd, text + used, cap - 1 - used, 0)) > 0)
+        used += (size_t)got;
+    close(fd);
+    return text;
+}

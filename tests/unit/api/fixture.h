@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A control socket served by a thread of its own, in front of a machine that is only figures. */
+#ifndef AEROSTAT_TESTS_API_FIXTURE_H
+#define AEROSTAT_TESTS_API_FIXTURE_H
+
+#include <check.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "vmm/api/server.h"
+#include "vmm/api_client/client.h"
+
+/* Answers for the server's thread; set before fixture_start(). */
+struct fixture {
+    char dir[64];
+    char path[100];
+    bool has_balloon;
+    struct balloon_info info;
+    struct machine_figures figures;
+    enum machine_state state;
+    struct api_target target;
+    struct ev_loop *loop;
+    struct api_server *server;
+    pthread_t thread;
+    bool running;
+};
+
+extern struct fixture fx;
+
+/* For tcase_add_checked_fixture(): a folder and a target with a balloon; and the end of all that.
+ */
+void fixture_setup(void);
+void fixture_teardown(void);
+
+/* Serves fx.path until teardown. */
+void fixture_start(void);
+
+/* Sends len bytes as they are and returns all that comes back, NUL-terminated, malloc'ed. */
+char *fixture_raw(const void *bytes, size_t len);
+
+/* A connection to fx.path. */
+int fixture_connect(void);
+
+Suite *client_suite(void);
+Suite *requests_suite(void);
+Suite *socket_suite(void);
+Suite *wire_suite(void);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Command lines, console and terminal. */
+#include "tests/support/check_main.h"
+#include "tests/unit/cli/suites.h"
+
+int main(void)
+{
+    Suite *(*const suites[])(void) = {options_suite, escape_suite, end_suite, console_suite,
+                                      terminal_suite};
+    return check_run(suites, sizeof(suites) / sizeof(suites[0]));
+}

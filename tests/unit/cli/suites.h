@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The suites of this executable. */
+#ifndef AEROSTAT_TESTS_CLI_SUITES_H
+#define AEROSTAT_TESTS_CLI_SUITES_H
+
+#include <check.h>
+
+Suite *console_suite(void);
+Suite *end_suite(void);
+Suite *escape_suite(void);
+Suite *options_suite(void);
+Suite *terminal_suite(void);
+
+#endif

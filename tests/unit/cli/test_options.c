@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Command lines as plain data, and the exact sentence that each bad one gets. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/cli/suites.h"
+#include "vmm/base/num.h"
+#include "vmm/cli/options.h"
+
+#define MAX_ARGS 24
+
+static struct err err;
+
+/* Splits line at blanks into argv; a lone _ stands for an empty argument. */
+static int split(char *line, char *argv[MAX_ARGS])
+{
+    int argc = 0;
+    for (char *word = strtok(line, " "); word != NULL; word = strtok(NULL, " ")) {
+        ck_assert_int_lt(argc, MAX_ARGS - 1);
+        argv[argc++] = strcmp(word, "_") == 0 ? word + 1 : word;
+    }
+    argv[argc] = NULL;
+    return argc;
+}
+
+static int parse_run(const char *text, struct run_options *out)
+{
+    char line[400];
+    char *argv[MAX_ARGS];
+    snprintf(line, sizeof(line), "%s", text);
+    memset(&err, 0, sizeof(err));
+    int argc = split(line, argv);
+    return run_options_parse(argc, argv, out, &err);
+}
+
+static int parse_balloon(const char *text, struct balloon_options *out)
+{
+    static char line[400];
+    char *argv[MAX_ARGS];
+    snprintf(line, sizeof(line), "%s", text);
+    memset(&err, 0, sizeof(err));
+    int argc = split(line, argv);
+    return balloon_options_parse(argc, argv, out, &err);
+}
+
+START_TEST(every_flag_reaches_its_field)
+{
+    struct run_options o;
+    int rc = parse_run("run --kernel k --initrd=i --cmdline quiet --mem 2G --cpus 2 --balloon 512M "
+                       "--api-sock s --backing thp --scatter-gather bit3 --log-level debug "
+                       "--no-console",
+                       &o);
+    ck_assert_msg(rc == 0, "%s", err.text);
+    ck_assert_str_eq(o.config.kernel_path, "k");
+    ck_assert_str_eq(o.config.initrd_path, "i");
+    ck_assert_str_eq(o.config.cmdline, "quiet");
+    ck_assert_uint_eq(o.config.mem_bytes, 2 * GIB);
+    ck_assert_uint_eq(o.config.vcpus, 2);
+    ck_assert(o.config.has_balloon);
+    ck_assert_uint_eq(o.config.balloon.target_bytes, 512 * MIB);
+    ck_assert_int_eq(o.config.balloon.scatter_gather, BALLOON_SG_BIT3);
+    ck_assert_str_eq(o.config.api_sock, "s");
+    ck_assert_int_eq(o.config.backing, GM_BACKING_THP);
+    ck_assert_int_eq(o.log_level, LOG_DEBUG);
+    ck_assert(!o.console_input);
+    ck_assert(!o.help);
+    run_options_finish(&o);
+    run_options_finish(&o);
+}
+END_TEST
+
+START_TEST(without_flags_all_is_default)
+{
+    struct run_options o;
+    ck_assert_int_eq(parse_run("run", &o), 0);
+    ck_assert_ptr_null(o.config.kernel_path);
+    ck_assert_ptr_null(o.config.api_sock);
+    ck_assert_str_eq(o.config.cmdline, CFG_CMDLINE_DEFAULT);
+    ck_assert_uint_eq(o.config.mem_bytes, 128 * MIB);
+    ck_assert(!o.config.has_balloon);
+    ck_assert_int_eq(o.log_level, LOG_WARN);
+    ck_assert(o.console_input);
+    run_options_finish(&o);
+}
+END_TEST
+
+/* configs/balloon.json: vmlinuz, 2 vCPUs, 2048 MiB, an empty balloon with deflate_on_oom. */
+START_TEST(flags_override_the_file_wherever_they_stand)
+{
+    static const char *const lines[] = {
+        "run --config " CONFIGS_DIR "/balloon.json --mem 1G --balloon 64M --cmdline _",
+        "run --balloon 64M --mem 1G --cmdline _ --config " CONFIGS_DIR "/balloon.json",
+    };
+    struct run_options o;
+    ck_assert_msg(parse_run(lines[_i], &o) == 0, "%s", err.text);
+    ck_assert_uint_eq(o.config.mem_bytes, GIB);
+    ck_assert_uint_eq(o.config.balloon.target_bytes, 64 * MIB);
+    ck_assert_str_eq(o.config.cmdline, "");
+    ck_assert_str_eq(o.config.kernel_path, "vmlinuz");
+    ck_assert_uint_eq(o.config.vcpus, 2);
+    ck_assert(o.config.balloon.deflate_on_oom);
+    run_options_finish(&o);
+}
+END_TEST
+
+START_TEST(the_balloon_of_the_file_takes_the_form_of_the_flag)
+{
+    struct run_options o;
+    ck_assert_int_eq(
+        parse_run("run --scatter-gather off --config " CONFIGS_DIR "/balloon.json", &o), 0);
+    ck_assert_int_eq(o.config.balloon.scatter_gather, BALLOON_SG_OFF);
+    run_options_finish(&o);
+}
+END_TEST
+
+START_TEST(the_last_of_a_repeated_flag_counts)
+{
+    struct run_options o;
+    ck_assert_int_eq(parse_run("run --kernel a --kernel b --mem 16M --mem 32M", &o), 0);
+    ck_assert_str_eq(o.config.kernel_path, "b");
+    ck_assert_uint_eq(o.config.mem_bytes, 32 * MIB);
+    run_options_finish(&o);
+}
+END_TEST
+
+START_TEST(help_is_asked_for_by_either_flag)
+{
+    struct run_options o;
+    ck_assert_int_eq(parse_run("run --help", &o), 0);
+    ck_assert(o.help);
+    run_options_finish(&o);
+    ck_assert_int_eq(parse_run("run -h", &o), 0);
+    ck_assert(o.help);
+    run_options_finish(&o);
+}
+END_TEST
+
+static const struct {
+    const char *line;
+    const char *error;
+} bad_runs[] = {
+    {"run --foo", "unknown or ambiguous option --foo"},
+    {"run --ba 3", "unknown or ambiguous option --ba"},
+    {"run -k", "unknown option -k"},
+    {"run stray", "unexpected argument \"stray\""},
+    {"run --kernel k stray", "unexpected argument \"stray\""},
+    {"run --kernel k -- stray", "unexpected argument \"stray\""},
+    {"run --kernel", "--kernel needs a value"},
+    {"run --mem 1G --cpus", "--cpus needs a value"},
+    {"run --no-console=1", "--no-console takes no value"},
+    {"run --help=yes", "--help takes no value"},
+    {"run --mem _",
+     "--mem: \"\" is not a size: give a whole number with K, M or G, or alone for MiB"},
+    {"run --mem 1.5G",
+     "--mem: \"1.5G\" is not a size: give a whole number with K, M or G, or alone for MiB"},
+    {"run --mem -1",
+     "--mem: \"-1\" is not a size: give a whole number with K, M or G, or alone for MiB"},
+    {"run --mem 5K", "--mem: 5K is not a multiple of the page size, 4096 bytes (4K)"},
+    {"run --mem 99999999G", "--mem: 99999999G is above the maximum of 4194304G"},
+    {"run --cpus 0", "--cpus: 0 is below the minimum of 1"},
+    {"run --cpus 33", "--cpus: 33 is above the maximum of 32"},
+    {"run --cpus 1.5", "--cpus: \"1.5\" is not a whole number from 1 to 32"},
+    {"run --balloon half",
+     "--balloon: \"half\" is not a size: give a whole number with K, M or G, or alone for MiB"},
+    {"run --backing 1g", "--backing: \"1g\" is not one of 4k, thp, hugetlb-2m"},
+    {"run --balloon 1 --scatter-gather on",
+     "--scatter-gather: \"on\" is not one of auto, bit3, off"},
+    {"run --scatter-gather bit3", "--scatter-gather needs a balloon: give --balloon SIZE, or a "
+                                  "balloon section in the configuration file"},
+    {"run --log-level 3", "--log-level: \"3\" is not one of error, warn, info, debug"},
+    {"run --config a --config b", "--config is given twice"},
+    {"run --config /nonexistent.json",
+     "/nonexistent.json: cannot be opened: No such file or directory"},
+    {"run --config /dev/null", "/dev/null: is empty, must be a JSON object"},
+};
+
+START_TEST(a_bad_command_line_gets_one_exact_sentence)
+{
+    struct run_options o;
+    ck_assert_int_lt(parse_run(bad_runs[_i].line, &o), 0);
+    ck_assert_str_eq(err.text, bad_runs[_i].error);
+    run_options_finish(&o);
+}
+END_TEST
+
+START_TEST(balloon_set_reads_size_socket_and_patience)
+{
+    struct balloon_options o;
+    static const char *const lines[] = {
+        "balloon set 2G --api-sock s --wait 30",
+        "balloon set --api-sock s --wait 30 2048M",
+        "balloon set --wait=30 --api-sock=s 2048",
+    };
+    ck_assert_msg(parse_balloon(lines[_i], &o) == 0, "%s", err.text);
+    ck_assert_int_eq(o.action, BALLOON_SET);
+    ck_assert_uint_eq(o.target_mib, 2048);
+    ck_assert_str_eq(o.api_sock, "s");
+    ck_assert(o.wait);
+    ck_assert_uint_eq(o.wait_s, 30);
+}
+END_TEST
+
+START_TEST(balloon_show_and_help_are_told_apart)
+{
+    struct balloon_options o;
+    ck_assert_int_eq(parse_balloon("balloon set 0 --api-sock s", &o), 0);
+    ck_assert_uint_eq(o.target_mib, 0);
+    ck_assert(!o.wait);
+    ck_assert_int_eq(parse_balloon("balloon show --api-sock s", &o), 0);
+    ck_assert_int_eq(o.action, BALLOON_SHOW);
+    ck_assert(!o.json);
+    ck_assert_int_eq(parse_balloon("balloon show --json --api-sock s", &o), 0);
+    ck_assert(o.json);
+    static const char *const helps[] = {"balloon --help", "balloon -h", "balloon set --help",
+                                        "balloon show -h"};
+    for (size_t i = 0; i < ARRAY_LEN(helps); i++) {
+        ck_assert_int_eq(parse_balloon(helps[i], &o), 0);
+        ck_assert_int_eq(o.action, BALLOON_HELP);
+    }
+}
+END_TEST
+
+static const struct {
+    const char *line;
+    const char *error;
+} bad_balloons[] = {
+    {"balloon", "balloon needs an action: set or show"},
+    {"balloon grow", "balloon: unknown action \"grow\" (known: set, show)"},
+    {"balloon set", "balloon set needs a size, as in: balloon set 512M"},
+    {"balloon set --api-sock s", "balloon set needs a size, as in: balloon set 512M"},
+    {"balloon set 1M", "balloon set needs --api-sock PATH"},
+    {"balloon show", "balloon show needs --api-sock PATH"},
+    {"balloon show x --api-sock s", "unexpected argument \"x\""},
+    {"balloon set 1M 2M --api-sock s", "unexpected argument \"2M\""},
+    {"balloon set 4K --api-sock s", "balloon set: 4K is not a whole number of MiB"},
+    {"balloon set x --api-sock s",
+     "balloon set: \"x\" is not a size: give a whole number with K, M or G, or alone for MiB"},
+    {"balloon set 1M --api-sock s --wait 0", "--wait: 0 is below the minimum of 1"},
+    {"balloon set 1M --api-sock s --wait", "--wait needs a value"},
+    {"balloon set 1M --api-sock s --json", "unknown or ambiguous option --json"},
+    {"balloon show --api-sock s --wait 1", "unknown or ambiguous option --wait"},
+};
+
+START_TEST(a_bad_balloon_command_gets_one_exact_sentence)
+{
+    struct balloon_options o;
+    ck_assert_int_eq(parse_balloon(bad_balloons[_i].line, &o), -EINVAL);
+    ck_assert_str_eq(err.text, bad_balloons[_i].error);
+}
+END_TEST
+
+Suite *options_suite(void)
+{
+    Suite *suite = suite_create("options");
+    TCase *tc = tcase_create("options");
+    tcase_add_test(tc, every_flag_reaches_its_field);
+    tcase_add_test(tc, without_flags_all_is_default);
+    tcase_add_loop_test(tc, flags_override_the_file_wherever_they_stand, 0, 2);
+    tcase_add_test(tc, the_balloon_of_the_file_takes_the_form_of_the_flag);
+    tcase_add_test(tc, the_last_of_a_repeated_flag_counts);
+    tcase_add_test(tc, help_is_asked_for_by_either_flag);
+    tcase_add_loop_test(tc, a_bad_command_line_gets_one_exact_sentence, 0,
+                        (int)ARRAY_LEN(bad_runs));
+    tcase_add_loop_test(tc, balloon_set_reads_size_socket_and_patience, 0, 3);
+    tcase_add_test(tc, balloon_show_and_help_are_told_apart);
+    tcase_add_loop_test(tc, a_bad_balloon_command_gets_one_exact_sentence, 0,
+                        (int)ARRAY_LEN(bad_balloons));
+    suite_add_tcase(suite, tc);
+    return suite;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libmicrohttpd without threads of its own, driven by the io loop through its epoll descriptor and
+ * a timer. */
+#include "vmm/api/server.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "vmm/api/api_priv.h"
+#include "vmm/base/log.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+/* A client is a person or a script on this host: few, and quick. */
+#define CONNECTION_LIMIT     16u
+#define CONNECTION_MEMORY    ((size_t)16 << 10)
+#define CONNECTION_TIMEOUT_S 10u
+/* Past this much of a body that is too large anyway, the connection is cut instead of answered. */
+#define DISCARD_LIMIT ((size_t)1 << 20)
+
+struct api_server {
+    struct api_target target;
+    struct ev_loop *loop; /* borrowed */
+    struct api_socket socket;
+    struct MHD_Daemon *daemon;
+    struct ev_source *readiness;
+    struct ev_source *timer;
+};
+
+/* One request under way: its body so far. */
+struct exchange {
+    size_t len; /* bytes of body that came, also those that were dropped */
+    char body[API_BODY_LIMIT];
+};
+
+static enum MHD_Result send_reply(struct MHD_Connection *connection, struct api_reply *reply)
+{
+    static char none[] = "";
+    char *body = reply->body == NULL ? none : reply->body;
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        strlen(body), body, reply->body == NULL ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE);
+    if (response == NULL) {
+        free(reply->body);
+        return MHD_NO;
+    }
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    enum MHD_Result queued = MHD_queue_response(connection, reply->status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+static enum MHD_Result refuse_body(struct MHD_Connection *connection)
+{
+    struct api_reply reply = {0};
+    api_reply_fault(&reply, MHD_HTTP_CONTENT_TOO_LARGE,
+                    "The request body is larger than the maximum of %u bytes.", API_BODY_LIMIT);
+    return send_reply(connection, &reply);
+}
+
+static bool announces_too_much(struct MHD_Connection *connection)
+{
+    const char *length =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return length != NULL && strtoull(length, NULL, 10) > API_BODY_LIMIT;
+}
+
+/* Called first with the header, then with pieces of the body, at last with *size 0: the request is
+ * complete. */
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *size, void **state)
+{
+    (void)version;
+    struct api_server *server = arg;
+    struct exchange *exchange = *state;
+    if (exchange == NULL) {
+        if (announces_too_much(connection))
+            return refuse_body(connection);
+        *state = calloc(1, sizeof(*exchange));
+        return *state == NULL ? MHD_NO : MHD_YES;
+    }
+    if (*size > 0) {
+        if (*size > DISCARD_LIMIT - exchange->len)
+            return MHD_NO;
+        if (*size <= API_BODY_LIMIT && exchange->len <= API_BODY_LIMIT - *size)
+            memcpy(exchange->body + exchange->len, data, *size);
+        exchange->len += *size;
+        *size = 0;
+        return MHD_YES;
+    }
+    if (exchange->len > API_BODY_LIMIT)
+        return refuse_body(connection);
+    struct api_reply reply = {0};
+    api_route(&server->target, method, url, exchange->body, exchange->len, &reply);
+    return send_reply(connection, &reply);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)arg;
+    (void)connection;
+    (void)code;
+    free(*state);
+    *state = NULL;
+}
+
+static void on_library_message(void *arg, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static void on_library_message(void *arg, const char *fmt, va_list args)
+{
+    (void)arg;
+    char text[300];
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    text[strcspn(text, "\n")] = '\0';
+    log_debug("control socket: %s", text);
+}
+
+/* Lets the library work, then asks it when it wants to be called even if nothing comes. */
+static void serve(struct api_server *server)
+{
+    /*
+     * At its connection limit the library stops listening, and takes that up again only at the
+     * start of a run after the one in which connections ended. No event would bring that run: it is
+     * made at once.
+     */
+    (void)MHD_run(server->daemon);
+    (void)MHD_run(server->daemon);
+    MHD_UNSIGNED_LONG_LONG ms = 0;
+    uint64_t delay_ns = 0;
+    if (MHD_get_timeout(server->daemon, &ms) == MHD_YES)
+        delay_ns = ms == 0 ? 1 : ms * NS_PER_MS;
+    (void)ev_timer_arm(server->timer, delay_ns, 0);
+}
+
+static void on_ready(void *arg, uint32_t events)
+{
+    (void)events;
+    serve(arg);
+}
+
+static void on_timer(void *arg)
+{
+    serve(arg);
+}
+
+static int start_daemon(struct api_server *server, struct err *err)
+{
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
+        MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL, MHD_OPTION_LISTEN_SOCKET,
+        server->socket.fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, CONNECTION_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S, MHD_OPTION_END);
+    if (server->daemon == NULL)
+        return err_set(err, -EIO, "control socket %s: the HTTP server cannot be started",
+                       server->socket.path);
+    return 0;
+}
+
+static int attach(struct api_server *server, struct err *err)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    int rc = info == NULL ? -EIO : ev_timer_add(server->loop, on_timer, server, &server->timer);
+    if (rc == 0)
+        rc = ev_fd_add(server->loop, info->epoll_fd, EPOLLIN, on_ready, server, &server->readiness);
+    if (rc < 0)
+        return err_sys(err, rc, "control socket %s: cannot be watched", server->socket.path);
+    return 0;
+}
+
+int api_server_create(const char *path, const struct api_target *target, struct ev_loop *loop,
+                      struct api_server **out_server, struct err *err)
+{
+    struct api_server *server = calloc(1, sizeof(*server));
+    if (server == NULL)
+        return err_set(err, -ENOMEM, "control socket %s: out of memory", path);
+    server->target = *target;
+    server->loop = loop;
+    int rc = api_socket_open(path, &server->socket, err);
+    if (rc < 0) {
+        free(server);
+        return rc;
+    }
+    rc = start_daemon(server, err);
+    if (rc == 0)
+        rc = attach(server, err);
+    if (rc < 0) {
+        api_server_destroy(server);
+        return rc;
+    }
+    *out_server = server;
+    return 0;
+}
+
+void api_server_destroy(struct api_server *server)
+{
+    if (server == NULL)
+        return;
+    ev_source_remove(server->readiness);
+    ev_source_remove(server->timer);
+    /* First the name, so that no client finds a socket that nobody serves. */
+    api_socket_unlink(&server->socket);
+    if (server->daemon != NULL)
+        MHD_stop_daemon(server->daemon);
+    else
+        (void)close(server->socket.fd);
+    free(server);
+}

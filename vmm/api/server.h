@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket: HTTP/1.1 over a Unix stream socket, served on the io loop. Requests and
+ * answers are those of Firecracker's API, so far as there are any: GET /, /version, /balloon,
+ * /balloon/statistics and PATCH /balloon. An error is answered with status 400 and
+ * {"fault_message": "..."}.
+ */
+#ifndef AEROSTAT_API_SERVER_H
+#define AEROSTAT_API_SERVER_H
+
+#include "vmm/api/target.h"
+#include "vmm/base/err.h"
+#include "vmm/event/loop.h"
+
+struct api_server;
+
+/*
+ * Binds path (mode 0600, refused when something is there already) and serves it on loop. target is
+ * copied; what it points to, and loop, are borrowed and outlive the server. Returns 0 or -errno
+ * with a sentence; nothing is left behind after an error. The loop's thread, or before it runs.
+ */
+int api_server_create(const char *path, const struct api_target *target, struct ev_loop *loop,
+                      struct api_server **out_server, struct err *err);
+
+/* Closes connections and removes the socket file if it is still ours. Accepts NULL. As
+ * api_server_create(). */
+void api_server_destroy(struct api_server *server);
+
+#endif

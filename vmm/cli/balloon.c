@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `aerostat balloon`: sets and shows a running machine's balloon through its control socket. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "vmm/api_client/client.h"
+#include "vmm/base/clock.h"
+#include "vmm/base/log.h"
+#include "vmm/base/num.h"
+#include "vmm/cli/cli.h"
+#include "vmm/cli/help.h"
+#include "vmm/cli/options.h"
+
+#define NS_PER_MS  UINT64_C(1000000)
+#define NS_PER_S   UINT64_C(1000000000)
+#define TIMEOUT_MS 10000u
+#define POLL_NS    (20 * (long)NS_PER_MS)
+
+struct progress {
+    uint64_t actual_pages;
+    uint64_t change_ns;
+};
+
+static int set_target(const struct balloon_options *options, struct err *err)
+{
+    char body[64];
+    struct api_response response = {0};
+    (void)snprintf(body, sizeof(body), "{\"amount_mib\":%" PRIu64 "}", options->target_mib);
+    int rc = api_call(options->api_sock, "PATCH", "/balloon", body, TIMEOUT_MS, &response, err);
+    api_response_finish(&response);
+    return rc;
+}
+
+static int get_progress(const struct balloon_options *options, struct progress *out,
+                        struct err *err)
+{
+    struct api_response response = {0};
+    int rc =
+        api_call(options->api_sock, "GET", "/balloon/statistics", NULL, TIMEOUT_MS, &response, err);
+    if (rc == 0)
+        rc = api_body_u64(&response, NULL, "actual_pages", &out->actual_pages, err);
+    if (rc == 0)
+        rc = api_body_u64(&response, "host", "change_ns", &out->change_ns, err);
+    api_response_finish(&response);
+    return rc;
+}
+
+/* Returns 0 when the balloon has its size, or -ETIME with a sentence that says how far it came. */
+static int await_target(const struct balloon_options *options, struct progress *progress,
+                        struct err *err)
+{
+    uint64_t target_pages = options->target_mib * (MIB / BALLOON_PAGE_SIZE);
+    uint64_t deadline = clock_mono_ns() + options->wait_s * NS_PER_S;
+    for (;;) {
+        int rc = get_progress(options, progress, err);
+        if (rc < 0 || progress->actual_pages == target_pages)
+            return rc;
+        if (clock_mono_ns() >= deadline)
+            break;
+        (void)nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+    }
+    return err_set(err, -ETIME,
+                   "the balloon holds %" PRIu64 " MiB of %" PRIu64 " MiB after %" PRIu64
+                   " s: the guest has no balloon driver, or no memory to give",
+                   progress->actual_pages / (MIB / BALLOON_PAGE_SIZE), options->target_mib,
+                   options->wait_s);
+}
+
+static int set(const struct balloon_options *options, struct err *err)
+{
+    struct progress progress = {0};
+    int rc = set_target(options, err);
+    if (rc < 0)
+        return rc;
+    if (!options->wait) {
+        (void)printf("balloon target is %" PRIu64 " MiB\n", options->target_mib);
+        return 0;
+    }
+    rc = await_target(options, &progress, err);
+    if (rc == 0)
+        (void)printf("balloon holds %" PRIu64 " MiB after %.3f s\n", options->target_mib,
+                     (double)progress.change_ns / (double)NS_PER_S);
+    return rc;
+}
+
+static int show(const struct balloon_options *options, struct err *err)
+{
+    struct api_response response = {0};
+    int rc =
+        api_call(options->api_sock, "GET", "/balloon/statistics", NULL, TIMEOUT_MS, &response, err);
+    if (rc == 0 && options->json)
+        (void)printf("%s\n", response.body);
+    else if (rc == 0)
+        rc = api_body_print(&response, stdout, err);
+    api_response_finish(&response);
+    return rc;
+}
+
+int cli_balloon(int argc, char **argv)
+{
+    struct balloon_options options;
+    struct err err = {0};
+    if (balloon_options_parse(argc, argv, &options, &err) < 0) {
+        log_error("%s (see aerostat balloon --help)", err.text);
+        return CLI_USAGE;
+    }
+    int rc = 0;
+    switch (options.action) {
+    case BALLOON_HELP:
+        (void)help_print("balloon", stdout);
+        break;
+    case BALLOON_SET:
+        rc = set(&options, &err);
+        break;
+    case BALLOON_SHOW:
+        rc = show(&options, &err);
+        break;
+    }
+    if (rc < 0)
+        log_error("%s", err.text);
+    return rc < 0 ? CLI_FAILED : CLI_OK;
+}

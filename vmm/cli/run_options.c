@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of `aerostat run`. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/cli/getopt_priv.h"
+#include "vmm/cli/options.h"
+
+enum {
+    OPT_CONFIG = 1,
+    OPT_KERNEL,
+    OPT_INITRD,
+    OPT_CMDLINE,
+    OPT_MEM,
+    OPT_CPUS,
+    OPT_BALLOON,
+    OPT_API_SOCK,
+    OPT_BACKING,
+    OPT_SCATTER_GATHER,
+    OPT_LOG_LEVEL,
+    OPT_NO_CONSOLE,
+};
+
+static const struct option run_flags[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
+    {"kernel", required_argument, NULL, OPT_KERNEL},
+    {"initrd", required_argument, NULL, OPT_INITRD},
+    {"cmdline", required_argument, NULL, OPT_CMDLINE},
+    {"mem", required_argument, NULL, OPT_MEM},
+    {"cpus", required_argument, NULL, OPT_CPUS},
+    {"balloon", required_argument, NULL, OPT_BALLOON},
+    {"api-sock", required_argument, NULL, OPT_API_SOCK},
+    {"backing", required_argument, NULL, OPT_BACKING},
+    {"scatter-gather", required_argument, NULL, OPT_SCATTER_GATHER},
+    {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+    {"no-console", no_argument, NULL, OPT_NO_CONSOLE},
+    {"help", no_argument, NULL, OPT_HELP},
+    {0},
+};
+
+static int replace(char **slot, const char *text, struct err *err)
+{
+    char *copy = strdup(text);
+    if (copy == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    free(*slot);
+    *slot = copy;
+    return 0;
+}
+
+static int set_cpus(struct vm_config *cfg, const char *text, struct err *err)
+{
+    uint64_t n = 0;
+    int rc = cfg_parse_count("--cpus", text, 1, CFG_VCPUS_MAX, &n, err);
+    if (rc == 0)
+        cfg->vcpus = (uint32_t)n;
+    return rc;
+}
+
+static int set_balloon(struct vm_config *cfg, const char *text, struct err *err)
+{
+    cfg->has_balloon = true;
+    return cfg_parse_size("--balloon", text, &cfg->balloon.target_bytes, err);
+}
+
+static int set_log_level(enum log_level *level, const char *text, struct err *err)
+{
+    static const char *const names[] = {
+        [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], text) == 0) {
+            *level = (enum log_level)i;
+            return 0;
+        }
+    }
+    return err_set(err, -EINVAL, "--log-level: \"%.40s\" is not one of error, warn, info, debug",
+                   text);
+}
+
+static int apply(struct run_options *options, int opt, const char *text, struct err *err)
+{
+    struct vm_config *cfg = &options->config;
+    switch (opt) {
+    case OPT_KERNEL:
+        return replace(&cfg->kernel_path, text, err);
+    case OPT_INITRD:
+        return replace(&cfg->initrd_path, text, err);
+    case OPT_CMDLINE:
+        return replace(&cfg->cmdline, text, err);
+    case OPT_MEM:
+        return cfg_parse_size("--mem", text, &cfg->mem_bytes, err);
+    case OPT_CPUS:
+        return set_cpus(cfg, text, err);
+    case OPT_BALLOON:
+        return set_balloon(cfg, text, err);
+    case OPT_API_SOCK:
+        return replace(&cfg->api_sock, text, err);
+    case OPT_BACKING:
+        return cfg_parse_backing("--backing", text, &cfg->backing, err);
+    case OPT_SCATTER_GATHER:
+        return cfg_parse_scatter_gather("--scatter-gather", text, &cfg->balloon.scatter_gather,
+                                        err);
+    case OPT_LOG_LEVEL:
+        return set_log_level(&options->log_level, text, err);
+    case OPT_NO_CONSOLE:
+        options->console_input = false;
+        return 0;
+    case OPT_HELP:
+        options->help = true;
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* First pass: the file, which the flags of the second pass override, and whether all of the command
+ * line is well formed. */
+static int find_config(int argc, char **argv, const char **out_path, struct err *err)
+{
+    const char *path = NULL;
+    int opt;
+    cli_getopt_reset();
+    while ((opt = cli_getopt(argc, argv, run_flags, err)) != -1) {
+        if (opt == '?')
+            return -EINVAL;
+        if (opt != OPT_CONFIG)
+            continue;
+        if (path != NULL)
+            return err_set(err, -EINVAL, "--config is given twice");
+        path = optarg;
+    }
+    if (optind < argc)
+        return err_set(err, -EINVAL, "unexpected argument \"%.80s\"", argv[optind]);
+    *out_path = path;
+    return 0;
+}
+
+static int apply_flags(int argc, char **argv, struct run_options *options, struct err *err)
+{
+    bool sg_asked = false;
+    int opt;
+    cli_getopt_reset();
+    while ((opt = cli_getopt(argc, argv, run_flags, err)) != -1) {
+        sg_asked = sg_asked || opt == OPT_SCATTER_GATHER;
+        int rc = apply(options, opt, optarg, err);
+        if (rc < 0)
+            return rc;
+    }
+    if (sg_asked && !options->config.has_balloon && !options->help)
+        return err_set(err, -EINVAL,
+                       "--scatter-gather needs a balloon: give --balloon SIZE, or a balloon "
+                       "section in the configuration file");
+    return 0;
+}
+
+int run_options_parse(int argc, char **argv, struct run_options *out, struct err *err)
+{
+    *out = (struct run_options){.log_level = LOG_WARN, .console_input = true};
+    if (cfg_init(&out->config) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    const char *path = NULL;
+    int rc = find_config(argc, argv, &path, err);
+    if (rc == 0 && path != NULL)
+        rc = cfg_load(&out->config, path, err);
+    if (rc == 0)
+        rc = apply_flags(argc, argv, out, err);
+    return rc;
+}
+
+void run_options_finish(struct run_options *options)
+{
+    cfg_finish(&options->config);
+}

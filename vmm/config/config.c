@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Defaults, release and cross-field checks of a machine's description, and its reading from a file.
+ */
+#include "vmm/config/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/base/cleanup.h"
+#include "vmm/base/num.h"
+
+#define FILE_LIMIT        MIB
+#define DEFAULT_MEM_BYTES (128 * MIB)
+
+int cfg_init(struct vm_config *cfg)
+{
+    *cfg = (struct vm_config){
+        .mem_bytes = DEFAULT_MEM_BYTES,
+        .vcpus = 1,
+        .backing = GM_BACKING_4K,
+        .balloon = {.scatter_gather = BALLOON_SG_AUTO},
+    };
+    cfg->cmdline = strdup(CFG_CMDLINE_DEFAULT);
+    if (cfg->cmdline == NULL) {
+        cfg_finish(cfg);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void cfg_finish(struct vm_config *cfg)
+{
+    free(cfg->kernel_path);
+    free(cfg->initrd_path);
+    free(cfg->cmdline);
+    free(cfg->api_sock);
+    *cfg = (struct vm_config){0};
+}
+
+/* Reads fd to its end, at most FILE_LIMIT bytes. text has room for one byte more. */
+static int read_all(int fd, const char *path, char *text, size_t *out_len, struct err *err)
+{
+    size_t len = 0;
+    while (len <= FILE_LIMIT) {
+        ssize_t got = read(fd, text + len, FILE_LIMIT + 1 - len);
+        if (got == 0) {
+            *out_len = len;
+            return 0;
+        }
+        if (got > 0)
+            len += (size_t)got;
+        else if (errno != EINTR)
+            return err_sys(err, -errno, "%s: cannot be read", path);
+    }
+    return err_set(err, -EFBIG, "%s: is larger than the maximum of %llu bytes for a configuration",
+                   path, (unsigned long long)FILE_LIMIT);
+}
+
+int cfg_load(struct vm_config *cfg, const char *path, struct err *err)
+{
+    AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(err, -errno, "%s: cannot be opened", path);
+    AUTO_FREE char *text = malloc(FILE_LIMIT + 1);
+    if (text == NULL)
+        return err_set(err, -ENOMEM, "%s: out of memory", path);
+    size_t len = 0;
+    int rc = read_all(fd, path, text, &len, err);
+    return rc < 0 ? rc : cfg_parse(cfg, path, text, len, err);
+}
+
+static int check_memory(const struct vm_config *cfg, struct err *err)
+{
+    unsigned long long bytes = cfg->mem_bytes;
+    if (bytes < CFG_MEM_MIN_MIB * MIB)
+        return err_set(err, -EINVAL, "guest memory: %llu KiB is below the minimum of %u MiB",
+                       bytes / KIB, CFG_MEM_MIN_MIB);
+    if (!is_aligned(bytes, GM_PAGE_SIZE))
+        return err_set(err, -EINVAL,
+                       "guest memory: %llu bytes is not a multiple of the page size, 4096", bytes);
+    if (cfg->backing == GM_BACKING_HUGETLB_2M && !is_aligned(bytes, GM_HUGE_SIZE))
+        return err_set(err, -EINVAL,
+                       "guest memory: %llu KiB is not a multiple of 2 MiB, as backing hugetlb-2m "
+                       "needs it",
+                       bytes / KIB);
+    return 0;
+}
+
+static int check_balloon(const struct vm_config *cfg, struct err *err)
+{
+    if (!cfg->has_balloon)
+        return 0;
+    if (cfg->balloon.target_bytes >= cfg->mem_bytes)
+        return err_set(err, -EINVAL,
+                       "balloon: a target of %llu MiB is not below the guest memory of %llu MiB",
+                       (unsigned long long)(cfg->balloon.target_bytes / MIB),
+                       (unsigned long long)(cfg->mem_bytes / MIB));
+    return 0;
+}
+
+static int check_socket(const char *path, struct err *err)
+{
+    if (path == NULL)
+        return 0;
+    if (*path == '\0')
+        return err_set(err, -EINVAL, "control socket: the path is empty");
+    if (strlen(path) > CFG_SOCKET_PATH_MAX)
+        return err_set(err, -EINVAL,
+                       "control socket: the path has %zu bytes, above the maximum of %u",
+                       strlen(path), CFG_SOCKET_PATH_MAX);
+    return 0;
+}
+
+int cfg_check(const struct vm_config *cfg, struct err *err)
+{
+    if (cfg->kernel_path == NULL || *cfg->kernel_path == '\0')
+        return err_set(err, -EINVAL,
+                       "no kernel: give --kernel PATH, or boot-source.kernel_image_path in the "
+                       "configuration file");
+    if (cfg->vcpus < 1 || cfg->vcpus > CFG_VCPUS_MAX)
+        return err_set(err, -EINVAL, "vCPUs: %u is not in the range from 1 to %u", cfg->vcpus,
+                       CFG_VCPUS_MAX);
+    int rc = check_memory(cfg, err);
+    if (rc == 0)
+        rc = check_balloon(cfg, err);
+    if (rc == 0)
+        rc = check_socket(cfg->api_sock, err);
+    return rc;
+}

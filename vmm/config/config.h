@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The description of a machine, from JSON in Firecracker's config-file schema (with keys of our
+ * own) and from command-line values. Plain data, owned by the caller. No thread rules.
+ *
+ * Sections and keys, required ones as Firecracker requires them:
+ *   boot-source     kernel_image_path (required), initrd_path, boot_args
+ *   machine-config  vcpu_count, mem_size_mib (required), smt, cpu_template, track_dirty_pages,
+ * huge_pages; ours: backing, virtio_discovery balloon         amount_mib, deflate_on_oom
+ * (required), stats_polling_interval_s, free_page_hinting, free_page_reporting; ours:
+ * scatter_gather, must_tell_host No section is required, because the command line may give the
+ * kernel. Firecracker's further sections may be null or an empty array; anything else in them is
+ * refused by name, so that no file asks for a device and silently gets none.
+ */
+#ifndef AEROSTAT_CONFIG_H
+#define AEROSTAT_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "devices/balloon/balloon.h"
+#include "memory/gm.h"
+#include "vmm/base/err.h"
+
+#define CFG_VCPUS_MAX   32u
+#define CFG_MEM_MIN_MIB 16u
+/* 52 bits of address, the most that x86-64 defines; what this host can do is the machine's to
+ * check. */
+#define CFG_MEM_MAX_MIB (UINT64_C(1) << 32)
+/* The balloon counts pages of 4096 bytes in 32 bits (virtio 1.2, 5.5.4): the whole MiB that fit. */
+#define CFG_BALLOON_MAX_MIB ((UINT64_C(1) << 24) - 1)
+/* Bytes of sun_path that a socket path may use, without the NUL. */
+#define CFG_SOCKET_PATH_MAX 107u
+
+/*
+ * The kernel's command line when none is given: the console on the serial port, a reboot through
+ * the keyboard controller (which ends the machine) and at once after a panic.
+ */
+#define CFG_CMDLINE_DEFAULT "console=ttyS0 reboot=k panic=-1"
+
+struct vm_config {
+    char *kernel_path;  /* boot-source.kernel_image_path */
+    char *initrd_path;  /* boot-source.initrd_path; NULL: none */
+    char *cmdline;      /* boot-source.boot_args; never NULL between cfg_init() and cfg_finish() */
+    uint64_t mem_bytes; /* machine-config.mem_size_mib */
+    uint32_t vcpus;     /* machine-config.vcpu_count */
+    enum gm_backing backing;
+    bool has_balloon;
+    struct balloon_config balloon;
+    char *api_sock;         /* command line only; NULL: none */
+    bool virtio_on_cmdline; /* machine-config.virtio_discovery "cmdline"; default "acpi" */
+};
+
+/*
+ * The defaults: 1 vCPU, 128 MiB (Firecracker's), CFG_CMDLINE_DEFAULT, no kernel, no balloon.
+ * Returns 0 or -ENOMEM (cfg is then as after cfg_finish()).
+ */
+int cfg_init(struct vm_config *cfg);
+
+/* Frees what it owns and zeroes cfg. Accepts a config that is zeroed or finished. */
+void cfg_finish(struct vm_config *cfg);
+
+/*
+ * Reads JSON text (len bytes, name for messages) into cfg; what the text does not mention stays.
+ * All or nothing: cfg is unchanged after an error. Returns 0, -EINVAL or -ENOMEM; err names file,
+ * line and column for syntax and duplicate keys, the JSON path for everything else, in one line.
+ */
+int cfg_parse(struct vm_config *cfg, const char *name, const char *text, size_t len,
+              struct err *err);
+
+/* Reads a file and calls cfg_parse(). Also -errno of open(2), read(2); -EFBIG over 1 MiB. */
+int cfg_load(struct vm_config *cfg, const char *path, struct err *err);
+
+/*
+ * Reads the body of PATCH /balloon, {"amount_mib": N}, as strictly as cfg_parse(). *out_bytes is
+ * set on success only. Returns 0 or -EINVAL with a sentence.
+ */
+int cfg_parse_balloon_update(const char *text, size_t len, uint64_t *out_bytes, struct err *err);
+
+/*
+ * Parses "512M", "2G", "131072K" (either case) and "2048" (MiB). what is the option's name for
+ * messages. Returns 0, or -EINVAL with a sentence for anything else: fractions, signs, more than
+ * CFG_MEM_MAX_MIB, sizes that are not whole pages of 4096 bytes.
+ */
+int cfg_parse_size(const char *what, const char *text, uint64_t *out_bytes, struct err *err);
+
+/* Parses an unsigned decimal in [min, max]. Returns 0 or -EINVAL with a sentence that has value and
+ * bounds. */
+int cfg_parse_count(const char *what, const char *text, uint64_t min, uint64_t max,
+                    uint64_t *out_value, struct err *err);
+
+/* The words for enum values, as JSON and command line have them. Returns 0 or -EINVAL with a
+ * sentence. */
+int cfg_parse_backing(const char *what, const char *text, enum gm_backing *out, struct err *err);
+int cfg_parse_scatter_gather(const char *what, const char *text, enum balloon_sg *out,
+                             struct err *err);
+
+/* The word that stands for a value, a static string. */
+const char *cfg_backing_name(enum gm_backing backing);
+const char *cfg_scatter_gather_name(enum balloon_sg sg);
+
+/* Checks what spans several fields (balloon below RAM, kernel given, sizes, path lengths). 0 or
+ * -EINVAL with a sentence. */
+int cfg_check(const struct vm_config *cfg, struct err *err);
+
+#endif

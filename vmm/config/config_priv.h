@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Strict reading of JSON objects by tables of keys, with the path of what is wrong. */
+#ifndef AEROSTAT_CONFIG_PRIV_H
+#define AEROSTAT_CONFIG_PRIV_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/base/err.h"
+
+struct cfg_key;
+
+/* Where in which file the reader is. Lives on the stack of the walk. */
+struct cfg_at {
+    const char *file;
+    const char *section; /* NULL at the top level */
+    const char *key;     /* NULL for the object itself */
+    const struct cfg_key *spec;
+    struct err *err;
+};
+
+/* Reads one value into dst, what the object describes. Returns 0 or a negative errno value, err
+ * set. */
+typedef int (*cfg_read_fn)(const struct cfg_at *at, const json_t *value, void *dst);
+
+struct cfg_key {
+    const char *name;
+    bool required;
+    cfg_read_fn read;
+    const char *note; /* for cfg_refuse_section() and cfg_refuse_true(): what is not supported */
+};
+
+/* One word of a choice and the enum value it stands for. */
+struct cfg_word {
+    const char *word;
+    unsigned value;
+};
+
+extern const struct cfg_word cfg_backing_words[];
+extern const size_t cfg_backing_word_count;
+extern const struct cfg_word cfg_sg_words[];
+extern const size_t cfg_sg_word_count;
+
+/* Records "file: path: sentence" and returns -EINVAL. */
+int cfg_bad(const struct cfg_at *at, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Checks that object is an object with known keys only and all required ones, then calls the
+ * readers in the table's order. at->section names the object (NULL: the whole file).
+ */
+int cfg_read_object(const struct cfg_at *at, const json_t *object, const struct cfg_key *keys,
+                    size_t n, void *dst);
+
+int cfg_read_uint(const struct cfg_at *at, const json_t *value, uint64_t min, uint64_t max,
+                  uint64_t *out);
+int cfg_read_bool(const struct cfg_at *at, const json_t *value, bool *out);
+
+/* *out must be NULL or malloc'ed; it is replaced. Empty strings are refused unless empty_ok. */
+int cfg_read_string(const struct cfg_at *at, const json_t *value, bool empty_ok, char **out);
+int cfg_read_word(const struct cfg_at *at, const json_t *value, const struct cfg_word *words,
+                  size_t n, unsigned *out);
+
+/* A cfg_read_fn: false is accepted, true is refused with the key's note. */
+int cfg_refuse_true(const struct cfg_at *at, const json_t *value, void *dst);
+
+/* A cfg_read_fn: null and [] are accepted, anything else is refused with the key's note. */
+int cfg_refuse_section(const struct cfg_at *at, const json_t *value, void *dst);
+
+/*
+ * *out is the document, a new reference. Returns 0 or -EINVAL, err naming line and column of the
+ * syntax error or duplicate key.
+ */
+int cfg_json_load(const char *name, const char *text, size_t len, json_t **out, struct err *err);
+
+/* Replaces control characters, which keys and values may bring along, so that err stays one line.
+ */
+void cfg_one_line(struct err *err);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Strict reading of JSON objects by tables of keys: each error says where, what is there, what is
+ * expected. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/config/config_priv.h"
+
+int cfg_bad(const struct cfg_at *at, const char *fmt, ...)
+{
+    char sentence[512];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(sentence, sizeof(sentence), fmt, args);
+    va_end(args);
+    const char *section = at->section == NULL ? "" : at->section;
+    const char *key = at->key == NULL ? "" : at->key;
+    const char *dot = *section != '\0' && *key != '\0' ? "." : "";
+    const char *colon = *section != '\0' || *key != '\0' ? ": " : "";
+    return err_set(at->err, -EINVAL, "%s: %.60s%s%.60s%s%s", at->file, section, dot, key, colon,
+                   sentence);
+}
+
+void cfg_one_line(struct err *err)
+{
+    if (err == NULL)
+        return;
+    for (char *c = err->text; *c != '\0'; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    }
+}
+
+int cfg_json_load(const char *name, const char *text, size_t len, json_t **out, struct err *err)
+{
+    if (len == 0)
+        return err_set(err, -EINVAL, "%s: is empty, must be a JSON object", name);
+    json_error_t where;
+    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &where);
+    if (root == NULL)
+        return err_set(err, -EINVAL, "%s:%d:%d: %s", name, where.line, where.column, where.text);
+    *out = root;
+    return 0;
+}
+
+/* What a value is, for "must be an integer, is ...". */
+static const char *describe(const json_t *value, char *buf, size_t size)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        (void)snprintf(buf, size, "the string \"%.40s\"", json_string_value(value));
+        return buf;
+    case JSON_INTEGER:
+        (void)snprintf(buf, size, "the integer %lld", (long long)json_integer_value(value));
+        return buf;
+    case JSON_REAL:
+        (void)snprintf(buf, size, "the number %g", json_real_value(value));
+        return buf;
+    case JSON_TRUE:
+        return "true";
+    case JSON_FALSE:
+        return "false";
+    case JSON_NULL:
+        break;
+    }
+    return "null";
+}
+
+static int wrong_type(const struct cfg_at *at, const json_t *value, const char *expected)
+{
+    char buf[80];
+    return cfg_bad(at, "must be %s, is %s", expected, describe(value, buf, sizeof(buf)));
+}
+
+static int unknown_key(const struct cfg_at *at, const char *key, const struct cfg_key *keys,
+                       size_t n)
+{
+    char known[400] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < n && used < sizeof(known); i++)
+        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", i > 0 ? ", " : "",
+                                 keys[i].name);
+    struct cfg_at here = *at;
+    here.key = key;
+    return cfg_bad(&here, "unknown key (known: %s)", known);
+}
+
+static const struct cfg_key *find_key(const char *name, const struct cfg_key *keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(keys[i].name, name) == 0)
+            return &keys[i];
+    }
+    return NULL;
+}
+
+int cfg_read_object(const struct cfg_at *at, const json_t *object, const struct cfg_key *keys,
+                    size_t n, void *dst)
+{
+    if (!json_is_object(object))
+        return wrong_type(at, object, "an object");
+    const char *name;
+    json_t *value;
+    /* The macro writes through the object's iterator only. */
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        if (find_key(name, keys, n) == NULL)
+            return unknown_key(at, name, keys, n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct cfg_at here = *at;
+        here.key = keys[i].name;
+        here.spec = &keys[i];
+        value = json_object_get(object, keys[i].name);
+        int rc = 0;
+        if (value != NULL)
+            rc = keys[i].read(&here, value, dst);
+        else if (keys[i].required)
+            rc = cfg_bad(&here, "is missing");
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int cfg_read_uint(const struct cfg_at *at, const json_t *value, uint64_t min, uint64_t max,
+                  uint64_t *out)
+{
+    if (!json_is_integer(value))
+        return wrong_type(at, value, "an integer");
+    long long v = json_integer_value(value);
+    if (v < 0 || (uint64_t)v < min)
+        return cfg_bad(at, "%lld is below the minimum of %llu", v, (unsigned long long)min);
+    if ((uint64_t)v > max)
+        return cfg_bad(at, "%lld is above the maximum of %llu", v, (unsigned long long)max);
+    *out = (uint64_t)v;
+    return 0;
+}
+
+int cfg_read_bool(const struct cfg_at *at, const json_t *value, bool *out)
+{
+    if (!json_is_boolean(value))
+        return wrong_type(at, value, "true or false");
+    *out = json_is_true(value);
+    return 0;
+}
+
+int cfg_read_string(const struct cfg_at *at, const json_t *value, bool empty_ok, char **out)
+{
+    if (!json_is_string(value))
+        return wrong_type(at, value, "a string");
+    if (!empty_ok && json_string_length(value) == 0)
+        return cfg_bad(at, "must not be empty");
+    char *copy = strdup(json_string_value(value));
+    if (copy == NULL)
+        return err_set(at->err, -ENOMEM, "%s: out of memory", at->file);
+    free(*out);
+    *out = copy;
+    return 0;
+}
+
+int cfg_read_word(const struct cfg_at *at, const json_t *value, const struct cfg_word *words,
+                  size_t n, unsigned *out)
+{
+    if (!json_is_string(value))
+        return wrong_type(at, value, "a string");
+    const char *text = json_string_value(value);
+    char known[120] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(words[i].word, text) == 0) {
+            *out = words[i].value;
+            return 0;
+        }
+        if (used < sizeof(known))
+            used += (size_t)snprintf(known + used, sizeof(known) - used, "%s\"%s\"",
+                                     i > 0 ? ", " : "", words[i].word);
+    }
+    return cfg_bad(at, "\"%.40s\" is not one of %s", text, known);
+}
+
+int cfg_refuse_true(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    (void)dst;
+    bool asked = false;
+    int rc = cfg_read_bool(at, value, &asked);
+    if (rc < 0 || !asked)
+        return rc;
+    return cfg_bad(at, "%s not supported by this version of Aerostat", at->spec->note);
+}
+
+int cfg_refuse_section(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    (void)dst;
+    if (json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0))
+        return 0;
+    return cfg_bad(at, "%s not supported by this version of Aerostat", at->spec->note);
+}

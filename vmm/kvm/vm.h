@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A virtual machine and its vCPUs over /dev/kvm. The only includer of <linux/kvm.h>.
+ *
+ * Required capabilities are checked by vm_create(); the others are probed and used where they are:
+ * no CPUID leaf or MSR is assumed. Setup calls before the vCPUs run; vcpu_run() on the thread of
+ * that vCPU only.
+ */
+#ifndef AEROSTAT_KVM_VM_H
+#define AEROSTAT_KVM_VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "memory/gm.h"
+#include "vmm/base/err.h"
+
+struct vm;
+struct vcpu;
+
+/*
+ * Opens dev_path (normally "/dev/kvm"), checks what is required, and creates the VM with an
+ * in-kernel interrupt controller. own_pages_gpa is where KVM may keep four pages of its own
+ * (identity map, TSS): page-aligned, below 4 GiB, never RAM. Returns 0 or -errno with a sentence:
+ * -ENOENT or -EACCES for the device, -ENOTSUP naming a missing capability.
+ */
+int vm_create(const char *dev_path, uint64_t own_pages_gpa, struct vm **out_vm, struct err *err);
+/* Accepts NULL. All vCPUs must have been destroyed. */
+void vm_destroy(struct vm *vm);
+
+/* Most vCPUs the host's KVM allows. */
+uint32_t vm_max_vcpus(const struct vm *vm);
+/* Guest-physical address width in bits (CPUID 0x80000008), 36 if the host does not tell. */
+uint32_t vm_phys_bits(const struct vm *vm);
+
+/* Makes each region of gm a memory slot. gm is borrowed and outlives the VM. */
+int vm_add_memory(struct vm *vm, const struct gm *gm, struct err *err);
+
+/* fd is signalled when the guest writes the 32-bit value at MMIO address gpa. */
+int vm_add_ioeventfd(struct vm *vm, uint64_t gpa, uint32_t value, int fd, struct err *err);
+/* Each write to fd is one edge on interrupt line gsi. */
+int vm_add_irqfd(struct vm *vm, uint32_t gsi, int fd, struct err *err);
+
+/* Creates vCPU id with count of them in the topology. CPUID is the host's supported set, made to
+ * say so. */
+int vcpu_create(struct vm *vm, uint32_t id, uint32_t count, struct vcpu **out_vcpu,
+                struct err *err);
+/* Accepts NULL. */
+void vcpu_destroy(struct vcpu *vcpu);
+
+/* Initial state of the boot processor. */
+struct vcpu_entry {
+    bool long_mode; /* 64-bit with paging on (cr3), else 32-bit protected mode with paging off */
+    uint64_t rip;
+    uint64_t rbx; /* PVH: start info */
+    uint64_t rsi; /* Linux 64-bit boot protocol: zero page */
+    uint64_t rsp;
+    uint64_t cr3;     /* long mode: PML4 */
+    uint64_t gdt_gpa; /* a GDT in guest memory that holds the three descriptors below, all flat */
+    uint16_t gdt_limit;
+    uint16_t code_selector;
+    uint16_t data_selector;
+    uint16_t tss_selector;
+};
+/* For vCPU 0; the others wait for INIT and SIPI, which the in-kernel APIC handles. */
+int vcpu_set_entry(struct vcpu *vcpu, const struct vcpu_entry *entry, struct err *err);
+
+enum vcpu_exit_reason {
+    VCPU_EXIT_IO,
+    VCPU_EXIT_MMIO,
+    VCPU_EXIT_INTERRUPTED, /* a signal or vcpu_kick(): look at why, then run again */
+    VCPU_EXIT_SHUTDOWN,    /* triple fault, or the guest asked KVM for a shutdown or reset */
+    VCPU_EXIT_ERROR,       /* KVM could not go on; text says why */
+};
+
+/* Points into memory shared with the kernel; valid until the next vcpu_run(). */
+struct vcpu_exit {
+    enum vcpu_exit_reason reason;
+    bool is_write;
+    uint64_t addr;  /* port or guest-physical address */
+    uint32_t size;  /* bytes of one access */
+    uint32_t count; /* IO: repetitions (string instructions); MMIO: 1 */
+    uint8_t *data;  /* size * count bytes, to read or to fill */
+    char text[128]; /* VCPU_EXIT_ERROR */
+};
+
+/* Runs the guest until it needs the monitor. The vCPU's thread. */
+void vcpu_run(struct vcpu *vcpu, struct vcpu_exit *out);
+
+/*
+ * Makes the current or the next vcpu_run() return VCPU_EXIT_INTERRUPTED. Any thread: sets
+ * immediate_exit; the caller also sends the thread a signal whose handler does nothing, in case it
+ * is inside the kernel.
+ */
+void vcpu_kick(struct vcpu *vcpu);
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Building, starting, stopping and taking down a machine. */
+#include "vmm/machine/machine.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "vmm/base/log.h"
+#include "vmm/base/num.h"
+#include "vmm/boot/x86_64/layout.h"
+#include "vmm/machine/machine_priv.h"
+
+#define KVM_DEVICE "/dev/kvm"
+
+static int create_memory(struct machine *machine, const struct vm_config *cfg, struct err *err)
+{
+    struct gm_range ram[2];
+    size_t n = layout_ram(cfg->mem_bytes, ram);
+    uint64_t end;
+    uint32_t bits = vm_phys_bits(machine->vm);
+    if (!gm_range_end(ram[n - 1], &end) || (bits < 64 && end > UINT64_C(1) << bits)) {
+        uint64_t gap = LAYOUT_MMIO_GAP_END - LAYOUT_MMIO_GAP_START;
+        return err_set(err, -EINVAL,
+                       "machine-config.mem_size_mib: %lu is above the maximum of %lu: this host's "
+                       "guests have %u physical address bits",
+                       (unsigned long)(cfg->mem_bytes / MIB),
+                       (unsigned long)(((UINT64_C(1) << bits) - gap) / MIB), bits);
+    }
+    int ret = gm_create(ram, n, cfg->backing, &machine->gm, err);
+    if (ret < 0)
+        return ret;
+    const char *setting = NULL;
+    if (cfg->backing == GM_BACKING_THP)
+        gm_thp_obstacle(&setting);
+    if (setting != NULL)
+        log_warn("machine-config.backing: thp has no effect while shmem_enabled is \"%s\": run "
+                 "'echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled'",
+                 setting);
+    return vm_add_memory(machine->vm, machine->gm, err);
+}
+
+static int load_guest(struct machine *machine, const struct vm_config *cfg,
+                      struct boot_entry *entry, struct err *err)
+{
+    struct boot_virtio_mmio windows[MACHINE_VIRTIO_MAX];
+    for (size_t i = 0; i < machine->virtio_count; i++)
+        windows[i] = machine->virtio[i].window;
+    struct boot_spec spec = {
+        .kernel_path = cfg->kernel_path,
+        .initrd_path = cfg->initrd_path,
+        .cmdline = cfg->cmdline,
+        .vcpus = cfg->vcpus,
+        .virtio = windows,
+        .virtio_count = machine->virtio_count,
+        .virtio_on_cmdline = cfg->virtio_on_cmdline,
+    };
+    return boot_load(&spec, machine->gm, entry, err);
+}
+
+static int create_vm(struct machine *machine, const struct vm_config *cfg, struct err *err)
+{
+    int ret = vm_create(KVM_DEVICE, LAYOUT_KVM_IDENTITY_MAP, &machine->vm, err);
+    if (ret < 0)
+        return ret;
+    uint32_t max = (uint32_t)min_u64(CFG_VCPUS_MAX, vm_max_vcpus(machine->vm));
+    if (cfg->vcpus < 1 || cfg->vcpus > max)
+        return err_set(err, -EINVAL, "machine-config.vcpu_count: %u is not between 1 and %u",
+                       cfg->vcpus, max);
+    return 0;
+}
+
+/* In this order: each step needs the ones before it. */
+static int build(struct machine *machine, const struct vm_config *cfg, int console_out,
+                 struct err *err)
+{
+    struct boot_entry entry;
+    int ret = create_vm(machine, cfg, err);
+    if (ret == 0)
+        ret = create_memory(machine, cfg, err);
+    if (ret == 0 && (ret = ev_loop_create(&machine->reclaim_loop)) < 0)
+        ret = err_sys(err, ret, "reclaim loop");
+    if (ret == 0)
+        ret = machine_add_legacy(machine, console_out, err);
+    if (ret == 0)
+        ret = machine_add_virtio(machine, cfg, err);
+    if (ret == 0)
+        ret = load_guest(machine, cfg, &entry, err);
+    if (ret == 0)
+        ret = machine_create_vcpus(machine, cfg->vcpus, &entry, err);
+    return ret;
+}
+
+int machine_create(const struct vm_config *cfg, struct ev_loop *io_loop, int console_out,
+                   struct machine **out_machine, struct err *err)
+{
+    struct machine *machine = calloc(1, sizeof(*machine));
+    if (machine == NULL)
+        return err_sys(err, -ENOMEM, "machine");
+    machine->io_loop = io_loop;
+    machine->serial_irq_fd = -1;
+    int ret = build(machine, cfg, console_out, err);
+    if (ret < 0) {
+        machine_destroy(machine);
+        return ret;
+    }
+    *out_machine = machine;
+    return 0;
+}
+
+static void *reclaim_thread(void *arg)
+{
+    struct machine *machine = arg;
+    int ret = ev_loop_run(machine->reclaim_loop);
+    if (ret < 0) {
+        log_error("the reclaim loop failed: errno %d", -ret);
+        machine_stop(machine, MACHINE_END_ERROR);
+    }
+    return NULL;
+}
+
+int machine_start(struct machine *machine, struct err *err)
+{
+    int ret = pthread_create(&machine->reclaim_thread, NULL, reclaim_thread, machine);
+    if (ret != 0)
+        return err_sys(err, -ret, "reclaim thread");
+    machine->reclaim_started = true;
+    (void)pthread_setname_np(machine->reclaim_thread, "reclaim");
+    atomic_store_explicit(&machine->state, MACHINE_RUNNING, memory_order_relaxed);
+    log_info("entering the guest with %u vCPUs", machine->vcpu_count);
+    return machine_start_vcpus(machine, err);
+}
+
+void machine_stop(struct machine *machine, enum machine_end why)
+{
+    int none = MACHINE_END_NONE;
+    (void)atomic_compare_exchange_strong(&machine->end, &none, (int)why);
+    atomic_store_explicit(&machine->state, MACHINE_STOPPED, memory_order_relaxed);
+    atomic_store_explicit(&machine->stopping, true, memory_order_release);
+    machine_kick_vcpus(machine);
+    ev_loop_stop(machine->io_loop);
+}
+
+void machine_destroy(struct machine *machine)
+{
+    if (machine == NULL)
+        return;
+    atomic_store_explicit(&machine->stopping, true, memory_order_release);
+    machine_kick_vcpus(machine);
+    /* The vCPUs first: one may be waiting for the reclaim loop, which goes on serving until they
+     * are gone. */
+    machine_end_vcpus(machine);
+    if (machine->reclaim_started) {
+        ev_loop_stop(machine->reclaim_loop);
+        (void)pthread_join(machine->reclaim_thread, NULL);
+    }
+    machine_remove_devices(machine);
+    vm_destroy(machine->vm);
+    ev_loop_destroy(machine->reclaim_loop);
+    gm_destroy(machine->gm);
+    free(machine);
+}
+
+size_t machine_console_room(struct machine *machine)
+{
+    return serial_input_room(machine->serial);
+}
+
+size_t machine_console_input(struct machine *machine, const uint8_t *data, size_t len)
+{
+    return serial_input(machine->serial, data, len);
+}
+
+enum machine_end machine_end_reason(const struct machine *machine)
+{
+    return (enum machine_end)atomic_load(&machine->end);
+}
+
+enum machine_state machine_state(const struct machine *machine)
+{
+    return (enum machine_state)atomic_load_explicit(&machine->state, memory_order_relaxed);
+}
+
+struct balloon *machine_balloon(struct machine *machine)
+{
+    return machine->balloon;
+}
+
+void machine_get_figures(const struct machine *machine, struct machine_figures *out)
+{
+    *out = (struct machine_figures){
+        .ram_bytes = gm_size_bytes(machine->gm),
+        .unclaimed_accesses = atomic_load_explicit(&machine->pio.unclaimed, memory_order_relaxed) +
+                              atomic_load_explicit(&machine->mmio.unclaimed, memory_order_relaxed),
+    };
+    if (gm_allocated_bytes(machine->gm, &out->ram_allocated_bytes) < 0)
+        out->ram_allocated_bytes = 0;
+    for (size_t i = 0; i < machine->virtio_count; i++) {
+        struct vmmio_counters counters;
+        vmmio_get_counters(machine->virtio[i].transport, &counters);
+        out->bad_register += counters.bad_register;
+    }
+}

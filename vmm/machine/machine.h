@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The spine: assembles memory, KVM, boot and devices into a machine, runs it, takes it down. The
+ * only place that knows all of them.
+ */
+#ifndef AEROSTAT_MACHINE_H
+#define AEROSTAT_MACHINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/base/err.h"
+#include "vmm/config/config.h"
+#include "vmm/event/loop.h"
+
+struct machine;
+
+enum machine_state { MACHINE_NOT_STARTED, MACHINE_RUNNING, MACHINE_STOPPED };
+
+/* Why a machine ended. */
+enum machine_end {
+    MACHINE_END_NONE,         /* still running */
+    MACHINE_END_POWEROFF,     /* the guest switched itself off (ACPI S5) */
+    MACHINE_END_RESET,        /* the guest asked for a reboot (i8042): a microVM exits */
+    MACHINE_END_TRIPLE_FAULT, /* how a kernel reboots with reboot=t, and how it dies */
+    MACHINE_END_REQUESTED,    /* a signal or the console's escape */
+    MACHINE_END_ERROR,        /* KVM could not go on; logged */
+};
+
+/* Whole-machine figures. */
+struct machine_figures {
+    uint64_t ram_bytes;
+    uint64_t ram_allocated_bytes; /* blocks the memfds hold; 0 when they cannot be read */
+    uint64_t bad_register;        /* register accesses that the virtio transports refused */
+    uint64_t unclaimed_accesses;  /* port and MMIO accesses that no device answers; a booting PC
+                                     makes some */
+};
+
+/*
+ * Builds everything up to the first instruction: memory, VM, devices, kernel. cfg is read only
+ * during the call. io_loop is borrowed, outlives the machine, and is the loop that machine_stop()
+ * stops. console_out is a borrowed descriptor that gets what the guest writes to its serial port,
+ * -1 for none. Returns 0 or -errno with a sentence; nothing is left behind after an error.
+ */
+int machine_create(const struct vm_config *cfg, struct ev_loop *io_loop, int console_out,
+                   struct machine **out_machine, struct err *err);
+
+/* Joins all threads if they run, then releases everything. Accepts NULL. The io loop's thread, loop
+ * not running. */
+void machine_destroy(struct machine *machine);
+
+/* Starts the reclaim loop and the vCPUs. Returns 0 or -errno with a sentence. Once. */
+int machine_start(struct machine *machine, struct err *err);
+
+/*
+ * Asks the machine to end, for the first reason given; vCPUs leave the guest and the io loop is
+ * stopped. Any thread; idempotent.
+ */
+void machine_stop(struct machine *machine, enum machine_end why);
+
+/* Bytes that machine_console_input() would take now. Any thread. */
+size_t machine_console_room(struct machine *machine);
+/* Feeds the guest's serial port; returns how many of the len bytes fitted. Any thread. */
+size_t machine_console_input(struct machine *machine, const uint8_t *data, size_t len);
+
+/* Any thread. */
+enum machine_end machine_end_reason(const struct machine *machine);
+enum machine_state machine_state(const struct machine *machine);
+/* The balloon, or NULL when the machine has none. Lives as long as the machine. */
+struct balloon *machine_balloon(struct machine *machine);
+void machine_get_figures(const struct machine *machine, struct machine_figures *out);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine's parts, shared by the files of vmm/machine. */
+#ifndef AEROSTAT_MACHINE_PRIV_H
+#define AEROSTAT_MACHINE_PRIV_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "devices/balloon/balloon.h"
+#include "devices/legacy/i8042.h"
+#include "devices/legacy/serial.h"
+#include "devices/virtio/mmio.h"
+#include "vmm/boot/boot.h"
+#include "vmm/kvm/vm.h"
+#include "vmm/machine/bus.h"
+#include "vmm/machine/machine.h"
+
+#define MACHINE_VIRTIO_MAX 8u
+
+/* One virtio device in its register window. */
+struct machine_virtio {
+    struct vmmio *transport;
+    int irq_fd;
+    struct boot_virtio_mmio window;
+};
+
+struct machine_vcpu {
+    struct machine *machine;
+    struct vcpu *vcpu;
+    uint32_t id;
+    pthread_t thread;
+    bool thread_started;
+};
+
+struct machine {
+    struct ev_loop *io_loop; /* borrowed */
+    struct ev_loop *reclaim_loop;
+    pthread_t reclaim_thread;
+    bool reclaim_started;
+
+    struct gm *gm;
+    struct vm *vm;
+    struct bus pio;
+    struct bus mmio;
+
+    struct serial *serial;
+    int serial_irq_fd;
+    struct i8042 i8042;
+    struct balloon *balloon;
+    struct machine_virtio virtio[MACHINE_VIRTIO_MAX];
+    size_t virtio_count;
+
+    struct machine_vcpu vcpus[CFG_VCPUS_MAX];
+    uint32_t vcpu_count;
+
+    _Atomic int state; /* enum machine_state */
+    _Atomic int end;   /* enum machine_end; set once */
+    _Atomic bool stopping;
+};
+
+/* Serial port, keyboard controller, ACPI sleep registers: on the port bus. Before the vCPUs run. */
+int machine_add_legacy(struct machine *machine, int console_out, struct err *err);
+
+/* The virtio devices that cfg asks for, each with window, interrupt line and eventfds. Before the
+ * vCPUs run. */
+int machine_add_virtio(struct machine *machine, const struct vm_config *cfg, struct err *err);
+
+/* Releases what the two calls above built; the loops and vCPUs have ended. */
+void machine_remove_devices(struct machine *machine);
+
+/* Creates vCPU objects and gives the first its entry state. */
+int machine_create_vcpus(struct machine *machine, uint32_t count, const struct boot_entry *entry,
+                         struct err *err);
+
+/* Starts one thread a vCPU. Returns 0 or -errno with a sentence; the started ones are running then.
+ */
+int machine_start_vcpus(struct machine *machine, struct err *err);
+
+/* Makes every vCPU thread notice machine->stopping. Any thread. */
+void machine_kick_vcpus(struct machine *machine);
+
+/* Waits for the vCPU threads, which have been told to stop, and frees the vCPUs. */
+void machine_end_vcpus(struct machine *machine);
+
+#endif

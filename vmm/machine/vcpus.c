@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vCPU threads: run the guest, hand its accesses to the buses, leave when the machine stops. */
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "vmm/base/log.h"
+#include "vmm/machine/machine_priv.h"
+
+/* Interrupts KVM_RUN and a blocking write to the console; its handler does nothing. */
+#define KICK_SIGNAL        (SIGRTMIN + 1)
+#define KICK_REPEAT_NS     10000000
+#define VCPU_THREAD_FORMAT "vcpu%u"
+
+static void on_kick(int signo)
+{
+    (void)signo;
+}
+
+static void install_kick_handler(void)
+{
+    struct sigaction action = {.sa_handler = on_kick}; /* no SA_RESTART: it has to interrupt */
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(KICK_SIGNAL, &action, NULL);
+}
+
+static void handle_io(struct machine *machine, const struct vcpu_exit *exit)
+{
+    for (uint32_t i = 0; i < exit->count; i++) {
+        uint8_t *data = exit->data + (size_t)i * exit->size;
+        if (exit->is_write)
+            bus_write(&machine->pio, exit->addr, data, exit->size);
+        else
+            bus_read(&machine->pio, exit->addr, data, exit->size);
+    }
+}
+
+static void handle_exit(struct machine_vcpu *self, const struct vcpu_exit *exit)
+{
+    struct machine *machine = self->machine;
+    switch (exit->reason) {
+    case VCPU_EXIT_IO:
+        handle_io(machine, exit);
+        break;
+    case VCPU_EXIT_MMIO:
+        if (exit->is_write)
+            bus_write(&machine->mmio, exit->addr, exit->data, exit->size);
+        else
+            bus_read(&machine->mmio, exit->addr, exit->data, exit->size);
+        break;
+    case VCPU_EXIT_INTERRUPTED:
+        break;
+    case VCPU_EXIT_SHUTDOWN:
+        machine_stop(machine, MACHINE_END_TRIPLE_FAULT);
+        break;
+    case VCPU_EXIT_ERROR:
+        log_error("vCPU %u stopped: %s", self->id, exit->text);
+        machine_stop(machine, MACHINE_END_ERROR);
+        break;
+    }
+}
+
+static void *vcpu_thread(void *arg)
+{
+    struct machine_vcpu *self = arg;
+    struct vcpu_exit exit = {0};
+    while (!atomic_load_explicit(&self->machine->stopping, memory_order_acquire)) {
+        vcpu_run(self->vcpu, &exit);
+        handle_exit(self, &exit);
+    }
+    return NULL;
+}
+
+static struct vcpu_entry entry_of(const struct boot_entry *boot)
+{
+    bool pvh = boot->protocol == BOOT_PVH;
+    return (struct vcpu_entry){
+        .long_mode = !pvh,
+        .rip = boot->rip,
+        .rbx = pvh ? boot->info_gpa : 0,
+        .rsi = pvh ? 0 : boot->info_gpa,
+        .rsp = boot->rsp,
+        .cr3 = boot->cr3,
+        .gdt_gpa = boot->gdt_gpa,
+        .gdt_limit = boot->gdt_limit,
+        .code_selector = boot->code_selector,
+        .data_selector = boot->data_selector,
+        .tss_selector = boot->tss_selector,
+    };
+}
+
+int machine_create_vcpus(struct machine *machine, uint32_t count, const struct boot_entry *entry,
+                         struct err *err)
+{
+    for (uint32_t id = 0; id < count; id++) {
+        struct machine_vcpu *self = &machine->vcpus[id];
+        self->machine = machine;
+        self->id = id;
+        int ret = vcpu_create(machine->vm, id, count, &self->vcpu, err);
+        if (ret < 0)
+            return ret;
+        machine->vcpu_count = id + 1;
+    }
+    struct vcpu_entry state = entry_of(entry);
+    return vcpu_set_entry(machine->vcpus[0].vcpu, &state, err);
+}
+
+int machine_start_vcpus(struct machine *machine, struct err *err)
+{
+    install_kick_handler();
+    for (uint32_t id = 0; id < machine->vcpu_count; id++) {
+        struct machine_vcpu *self = &machine->vcpus[id];
+        int ret = pthread_create(&self->thread, NULL, vcpu_thread, self);
+        if (ret != 0)
+            return err_sys(err, -ret, "thread of vCPU %u", id);
+        self->thread_started = true;
+        char name[16];
+        (void)snprintf(name, sizeof(name), VCPU_THREAD_FORMAT, id);
+        (void)pthread_setname_np(self->thread, name);
+    }
+    return 0;
+}
+
+void machine_kick_vcpus(struct machine *machine)
+{
+    for (uint32_t id = 0; id < machine->vcpu_count; id++)
+        vcpu_kick(machine->vcpus[id].vcpu);
+}
+
+/* The signal may come just before a blocking call, which it then does not interrupt: it is sent
+ * until the thread ends. */
+static void join(struct machine_vcpu *self)
+{
+    for (;;) {
+        (void)pthread_kill(self->thread, KICK_SIGNAL);
+        struct timespec until;
+        (void)clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += KICK_REPEAT_NS;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_nsec -= 1000000000;
+            until.tv_sec++;
+        }
+        if (pthread_timedjoin_np(self->thread, NULL, &until) != ETIMEDOUT)
+            return;
+    }
+}
+
+void machine_end_vcpus(struct machine *machine)
+{
+    for (uint32_t id = 0; id < machine->vcpu_count; id++) {
+        if (machine->vcpus[id].thread_started)
+            join(&machine->vcpus[id]);
+        machine->vcpus[id].thread_started = false;
+    }
+    for (uint32_t id = 0; id < machine->vcpu_count; id++) {
+        vcpu_destroy(machine->vcpus[id].vcpu);
+        machine->vcpus[id].vcpu = NULL;
+    }
+    machine->vcpu_count = 0;
+}
