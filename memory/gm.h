@@ -107,9 +107,10 @@ int gm_iov(const struct gm *gm, struct gm_range r, struct iovec *iov, size_t cap
     __attribute__((warn_unused_result));
 
 /*
- * Fills r from file descriptor fd at offset, without a bounce buffer. -EFAULT if r is not RAM and
- * -EOVERFLOW if offset + length is no file offset (nothing is read); -ENODATA if the file ends
- * early and -errno of pread(2) (what was read before stays).
+ * Fills r from file descriptor fd at offset, without a bounce buffer. One call at a time: the
+ * memfds' file positions are used. -EFAULT if r is not RAM and -EOVERFLOW if offset + length is no
+ * file offset (nothing is read); -ENODATA if the file ends early and -errno of sendfile(2) or
+ * pread(2) (what was read before stays).
  */
 int gm_read_file(const struct gm *gm, struct gm_range r, int fd, uint64_t offset)
     __attribute__((warn_unused_result));

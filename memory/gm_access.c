@@ -3,13 +3,9 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "memory/gm_priv.h"
 #include "vmm/base/num.h"
-
-/* Far below the 2 GiB less a page that one read(2) transfers at most. */
-#define FILE_STEP_BYTES (64 * MIB)
 
 void *gm_first_piece(const struct gm *gm, struct gm_range r, uint64_t *out_len)
 {
@@ -145,43 +141,5 @@ int gm_iov(const struct gm *gm, struct gm_range r, struct iovec *iov, size_t cap
         range_advance(&r, len);
     }
     *out_n = n;
-    return 0;
-}
-
-/* Fills one piece of host memory. Returns 0, -ENODATA at the end of the file, or -errno. */
-static int read_all(int fd, void *dst, size_t len, uint64_t offset)
-{
-    char *to = dst;
-    while (len > 0) {
-        ssize_t got = pread(fd, to, min_u64(len, FILE_STEP_BYTES), (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            return -ENODATA;
-        to += got;
-        len -= (size_t)got;
-        offset += (size_t)got;
-    }
-    return 0;
-}
-
-int gm_read_file(const struct gm *gm, struct gm_range r, int fd, uint64_t offset)
-{
-    struct iovec iov[GM_MAX_REGIONS];
-    size_t n;
-    int rc = gm_iov(gm, r, iov, ARRAY_LEN(iov), &n);
-    if (rc < 0)
-        return rc;
-    uint64_t end;
-    if (!add_u64(offset, r.len_bytes, &end) || end > INT64_MAX)
-        return -EOVERFLOW;
-    for (size_t i = 0; i < n; i++) {
-        rc = read_all(fd, iov[i].iov_base, iov[i].iov_len, offset);
-        if (rc < 0)
-            return rc;
-        offset += iov[i].iov_len;
-    }
     return 0;
 }
