@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the parts of the balloon driver share.
+ *
+ * The life of a page: it is allocated in a chunk of 2^order pages and staged (pages.c), sent to the
+ * host in a request on the inflate queue (transport.c), held once the host has answered, sent in a
+ * request on the deflate queue, and freed once the host has answered that. At each moment a chunk
+ * is on exactly one list: staged, the chunks of one request, held, or returned. Nothing is
+ * allocated for this bookkeeping: the list goes through page->lru of the chunk's first page, its
+ * order is in page->private.
+ *
+ * Everything is asynchronous: the work function does what it can at once and is run again by an
+ * answer of the host, by a change of the target, or by a timer. So a device that stops answering
+ * holds up nobody.
+ */
+#ifndef AERO_BALLOON_H
+#define AERO_BALLOON_H
+
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/notifier.h>
+#include <linux/scatterlist.h>
+#include <linux/spinlock.h>
+#include <linux/virtio.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "compat.h"
+
+/* Requests that a queue can have in flight; a chain takes at most this part of the ring. */
+#define AERO_REQUESTS 4
+/* Entries of a PFN array, as other drivers send them and devices expect at most. */
+#define AERO_PFNS_MAX 256
+/* Chunks that are sorted at a time: enough to find neighbours in, soon done. */
+#define AERO_BATCH_CHUNKS 4096U
+
+/* The unit of the protocol is 4096 bytes whatever PAGE_SIZE is. */
+#define AERO_UNIT_SHIFT 12
+#define AERO_UNITS_PER_PAGE (1U << (PAGE_SHIFT - AERO_UNIT_SHIFT))
+
+/* Chunks by order. Guarded by the balloon's lock. */
+struct aero_chunks {
+	struct list_head by_order[AERO_MAX_ORDER + 1];
+	unsigned long count[AERO_MAX_ORDER + 1];
+	unsigned long pages;
+};
+
+/* One buffer for a queue. Allocated once, so that sending needs no memory. */
+struct aero_request {
+	bool busy; /* guarded by the lock; the rest belongs to who set it, or to the device */
+	struct list_head chunks;
+	unsigned long pages;
+	unsigned int nents;
+	struct scatterlist *sg; /* max_ranges of them, or one for the array */
+	__le32 *pfns; /* NULL with scatter-gather */
+};
+
+/* A queue and its counters. All guarded by the balloon's lock. */
+struct aero_queue {
+	struct virtqueue *vq;
+	struct aero_request requests[AERO_REQUESTS];
+	unsigned int reserved; /* the first requests, kept for the out-of-memory path */
+	unsigned long pages_in_flight;
+
+	u64 chains;
+	u64 descriptors;
+	u64 notifications;
+	u64 pages;
+};
+
+struct aero_balloon {
+	struct virtio_device *vdev;
+	bool scatter_gather;
+	bool deflate_on_oom;
+	unsigned int max_order;
+	unsigned int max_ranges; /* descriptors of one chain */
+	bool stopping;
+
+	/* Guards the queues, held and returned. A leaf: nothing is allocated or freed inside it. */
+	spinlock_t lock;
+	struct aero_queue inflate;
+	struct aero_queue deflate;
+	struct aero_chunks held;
+	struct list_head returned; /* answered by the host, to be freed */
+	wait_queue_head_t answered;
+
+	/* Only the work function's, and remove's after it. */
+	struct list_head staged; /* allocated, sorted by address, not yet sent */
+	unsigned long staged_pages;
+	unsigned long reported_pages; /* what was last written to actual */
+
+	struct workqueue_struct *wq;
+	struct delayed_work work;
+	struct notifier_block oom_nb;
+	unsigned long oom_until; /* jiffies before which nothing is inflated again */
+
+	u64 allocated[AERO_MAX_ORDER + 1]; /* chunks ever allocated; the work function's */
+	u64 alloc_failures;
+	u64 oom_calls; /* the OOM notifier's, one at a time */
+	u64 oom_pages;
+	struct dentry *debugfs;
+};
+
+/* pages.c */
+
+void aero_chunks_init(struct aero_chunks *chunks);
+
+/* Adds the chunks of @from, which is empty then. Under the lock. */
+void aero_chunks_add(struct aero_chunks *chunks, struct list_head *from);
+
+/*
+ * Moves at most @max_pages pages in at most AERO_BATCH_CHUNKS chunks to the empty list @to, large
+ * ones first. Splits a chunk where only larger ones are left, so that any number of pages can be
+ * taken. Under the lock.
+ */
+void aero_chunks_take(struct aero_chunks *chunks, unsigned long max_pages, struct list_head *to);
+
+/* Sorts a list of chunks by address. */
+void aero_sort(struct list_head *chunks);
+
+/*
+ * Allocates up to @want pages, large chunks first, into b->staged. Returns whether any could be
+ * had. May sleep.
+ */
+bool aero_stage(struct aero_balloon *b, unsigned long want);
+
+/* Gives the chunks of @list back to the kernel; it is empty then. */
+void aero_free_chunks(struct aero_balloon *b, struct list_head *list);
+
+/* Frees what was staged and never sent. */
+void aero_unstage(struct aero_balloon *b);
+
+/* transport.c */
+
+/* Finds the queues and allocates all requests. Returns 0 or -errno; then nothing is left behind. */
+int aero_transport_init(struct aero_balloon *b, vq_callback_t *callback);
+
+/* After the device's reset: deletes the queues; the chunks of all requests are in b->returned. */
+void aero_transport_finish(struct aero_balloon *b);
+
+/*
+ * An idle request, marked busy, for which the ring has room; NULL if there is none. @oom: one of
+ * those that are reserved.
+ */
+struct aero_request *aero_request_get(struct aero_balloon *b, struct aero_queue *q, bool oom);
+
+/* Makes an unsent request idle; its chunks, if any, go to b->returned. */
+void aero_request_put(struct aero_balloon *b, struct aero_request *req);
+
+/* Moves chunks from the sorted @from to @req until it is full; neighbours share a descriptor. */
+void aero_request_fill(struct aero_balloon *b, struct aero_request *req, struct list_head *from);
+
+/* Puts a filled request into the ring and notifies. Returns 0; -errno: it is the caller's still. */
+int aero_submit(struct aero_balloon *b, struct aero_queue *q, struct aero_request *req);
+
+/*
+ * Takes the host's answers: inflated chunks are held then, deflated ones are in b->returned.
+ * Returns whether there were any. Process context.
+ */
+bool aero_reap(struct aero_balloon *b);
+
+/*
+ * Tells the host that up to @want held pages are taken back. Returns how many; 0 if there is none
+ * or no request is idle.
+ */
+unsigned long aero_send_back(struct aero_balloon *b, unsigned long want, bool oom);
+
+/* Frees what is in b->returned. Process context. */
+void aero_free_returned(struct aero_balloon *b);
+
+/* debug.c */
+
+void aero_debug_create(struct aero_balloon *b);
+void aero_debug_remove(struct aero_balloon *b);
+
+#endif

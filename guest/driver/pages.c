@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Allocates, sorts, splits and frees the balloon's chunks of pages. */
+
+#include <linux/gfp.h>
+#include <linux/list_sort.h>
+#include <linux/log2.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <linux/swap.h>
+
+#include "balloon.h"
+
+/* What is allocated before it is sent, so that the host has something to do meanwhile. */
+#define AERO_BATCH_PAGES ((unsigned long)SZ_1G >> PAGE_SHIFT)
+
+/*
+ * Not __GFP_MOVABLE, because this driver does not migrate its pages; so the balloon cannot take
+ * from ZONE_MOVABLE or CMA. It must not dip into the reserves that reclaim itself lives on.
+ */
+#define AERO_GFP (GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
+
+static struct page *aero_first_chunk(struct list_head *list)
+{
+	return list_first_entry(list, struct page, lru);
+}
+
+static unsigned int aero_chunk_order(const struct page *page)
+{
+	return (unsigned int)page_private(page);
+}
+
+void aero_chunks_init(struct aero_chunks *chunks)
+{
+	int order;
+
+	for (order = 0; order <= AERO_MAX_ORDER; order++)
+		INIT_LIST_HEAD(&chunks->by_order[order]);
+}
+
+static void aero_chunks_add_one(struct aero_chunks *chunks, struct page *page, unsigned int order)
+{
+	set_page_private(page, order);
+	list_add(&page->lru, &chunks->by_order[order]);
+	chunks->count[order]++;
+	chunks->pages += 1UL << order;
+}
+
+static void aero_chunks_del_one(struct aero_chunks *chunks, struct page *page)
+{
+	unsigned int order = aero_chunk_order(page);
+
+	list_del(&page->lru);
+	chunks->count[order]--;
+	chunks->pages -= 1UL << order;
+}
+
+void aero_chunks_add(struct aero_chunks *chunks, struct list_head *from)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, from, lru) {
+		list_del(&page->lru);
+		aero_chunks_add_one(chunks, page, aero_chunk_order(page));
+	}
+}
+
+/* Turns the smallest chunk of several pages into single pages. Returns false if there is none. */
+static bool aero_chunks_split(struct aero_chunks *chunks)
+{
+	unsigned int order;
+	unsigned long i;
+	struct page *page;
+
+	for (order = 1; order <= AERO_MAX_ORDER; order++) {
+		if (list_empty(&chunks->by_order[order]))
+			continue;
+		page = aero_first_chunk(&chunks->by_order[order]);
+		aero_chunks_del_one(chunks, page);
+		split_page(page, order);
+		for (i = 0; i < 1UL << order; i++)
+			aero_chunks_add_one(chunks, page + i, 0);
+		return true;
+	}
+	return false;
+}
+
+void aero_chunks_take(struct aero_chunks *chunks, unsigned long max_pages, struct list_head *to)
+{
+	unsigned long taken = 0;
+	unsigned int n = 0;
+
+	do {
+		int order;
+
+		for (order = AERO_MAX_ORDER; order >= 0; order--) {
+			struct list_head *list = &chunks->by_order[order];
+
+			while (n < AERO_BATCH_CHUNKS && !list_empty(list) &&
+			       1UL << order <= max_pages - taken) {
+				struct page *page = aero_first_chunk(list);
+
+				aero_chunks_del_one(chunks, page);
+				list_add_tail(&page->lru, to);
+				taken += 1UL << order;
+				n++;
+			}
+		}
+	} while (taken < max_pages && n < AERO_BATCH_CHUNKS && aero_chunks_split(chunks));
+}
+
+static int aero_compare(void *unused, const struct list_head *a, const struct list_head *b)
+{
+	unsigned long pfn_a = page_to_pfn(list_entry(a, struct page, lru));
+	unsigned long pfn_b = page_to_pfn(list_entry(b, struct page, lru));
+
+	return pfn_a < pfn_b ? -1 : pfn_a > pfn_b;
+}
+
+void aero_sort(struct list_head *chunks)
+{
+	list_sort(NULL, chunks, aero_compare);
+}
+
+/*
+ * As the stock driver, takes the page out of what the guest counts as its memory, unless the guest
+ * may have it back when it runs short.
+ */
+static void aero_account(struct aero_balloon *b, struct page *page, long pages)
+{
+	if (!b->deflate_on_oom)
+		adjust_managed_page_count(page, pages);
+}
+
+/* Only single pages are worth reclaiming for; for the larger orders not even kswapd is woken. */
+static struct page *aero_alloc_chunk(struct aero_balloon *b, unsigned int order)
+{
+	gfp_t gfp = order ? AERO_GFP & ~__GFP_RECLAIM : AERO_GFP;
+	struct page *page = alloc_pages(gfp, order);
+
+	if (!page)
+		return NULL;
+	set_page_private(page, order);
+	aero_account(b, page, -(1L << order));
+	b->allocated[order]++;
+	return page;
+}
+
+/*
+ * What may be taken: a target beyond the guest's memory must not drive it into the OOM killer, as
+ * allocating down to the lowest watermark would.
+ */
+static unsigned long aero_available(void)
+{
+	return max(si_mem_available() + get_nr_swap_pages(), 0L);
+}
+
+bool aero_stage(struct aero_balloon *b, unsigned long want)
+{
+	unsigned int order = b->max_order;
+	unsigned int chunks = 0;
+
+	want = min3(want, AERO_BATCH_PAGES, aero_available());
+	while (b->staged_pages < want && chunks < AERO_BATCH_CHUNKS && !READ_ONCE(b->stopping)) {
+		struct page *page;
+
+		order = min_t(unsigned int, order, ilog2(want - b->staged_pages));
+		page = aero_alloc_chunk(b, order);
+		if (page) {
+			list_add_tail(&page->lru, &b->staged);
+			b->staged_pages += 1UL << order;
+			chunks++;
+		} else if (order) {
+			order--;
+		} else {
+			break;
+		}
+		cond_resched();
+	}
+	b->alloc_failures += !chunks;
+	aero_sort(&b->staged);
+	return chunks > 0;
+}
+
+void aero_free_chunks(struct aero_balloon *b, struct list_head *list)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, list, lru) {
+		unsigned int order = aero_chunk_order(page);
+
+		list_del(&page->lru);
+		set_page_private(page, 0);
+		aero_account(b, page, 1L << order);
+		__free_pages(page, order);
+		cond_resched();
+	}
+}
+
+void aero_unstage(struct aero_balloon *b)
+{
+	aero_free_chunks(b, &b->staged);
+	b->staged_pages = 0;
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest's process 1: brings the guest up, then answers commands on the console, one a line.
+ *
+ * Each answer line starts with "@ "; the last one of an answer with "@ ok" or "@ error". When the
+ * guest is up it says "@ ready". The command "help" lists the rest. On the kernel's command line,
+ * aerostat.driver=sg|stock|none says which balloon driver is loaded (default: sg), and
+ * aerostat.shell gives a shell before the first command.
+ */
+#define _GNU_SOURCE
+#include "agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_SIZE 512
+
+static const struct {
+    const char *driver; /* as commands and the kernel's command line name it */
+    const char *module;
+} drivers[] = {
+    {"sg", "aerostat_balloon"},
+    {"stock", "virtio_balloon"},
+};
+#define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
+
+/* One write a line, so that a kernel message cannot come between. */
+static void __attribute__((format(printf, 2, 0)))
+say(const char *kind, const char *format, va_list args)
+{
+    char line[LINE_SIZE];
+    int n = snprintf(line, sizeof(line), "@ %s", kind);
+
+    n += vsnprintf(line + n, sizeof(line) - n - 1, format, args);
+    if (n > LINE_SIZE - 2)
+        n = LINE_SIZE - 2;
+    line[n++] = '\n';
+    for (int done = 0; done < n;) {
+        ssize_t written = write(1, line + done, n - done);
+        if (written < 0 && errno != EINTR)
+            return;
+        done += written > 0 ? (int)written : 0;
+    }
+}
+
+#define SAY(kind)                                                                                  \
+    va_list args;                                                                                  \
+    va_start(args, format);                                                                        \
+    say(kind, format, args);                                                                       \
+    va_end(args)
+
+void agent_line(const char *format, ...)
+{
+    SAY("");
+}
+
+void agent_ok(const char *format, ...)
+{
+    SAY("ok ");
+}
+
+void agent_error(const char *format, ...)
+{
+    SAY("error ");
+}
+
+long agent_uptime_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The module of the driver that args starts with; *out_rest is what follows. */
+static const char *find_driver(const char *args, const char **out_rest)
+{
+    for (size_t i = 0; i < DRIVERS; i++) {
+        size_t n = strlen(drivers[i].driver);
+        if (strncmp(args, drivers[i].driver, n) == 0 && (args[n] == ' ' || args[n] == '\0')) {
+            *out_rest = args + n + strspn(args + n, " ");
+            return drivers[i].module;
+        }
+    }
+    return NULL;
+}
+
+static void cmd_load(const char *args)
+{
+    const char *params;
+    const char *module = find_driver(args, &params);
+    int err;
+
+    if (module == NULL) {
+        agent_error("load wants sg or stock, and module parameters, not '%s'", args);
+        return;
+    }
+    err = boot_load_module(module, params);
+    if (err < 0)
+        agent_error("loading %s: %s", module, strerror(-err));
+    else
+        agent_ok("loaded %s", module);
+}
+
+static void cmd_unload(const char *args)
+{
+    long start_ms = agent_uptime_ms();
+
+    (void)args;
+    for (size_t i = 0; i < DRIVERS; i++) {
+        if (syscall(SYS_delete_module, drivers[i].module, O_NONBLOCK) == 0) {
+            agent_ok("unloaded %s ms=%ld", drivers[i].module, agent_uptime_ms() - start_ms);
+            return;
+        }
+        if (errno != ENOENT) {
+            agent_error("unloading %s: %s", drivers[i].module, strerror(errno));
+            return;
+        }
+    }
+    agent_error("no balloon driver is loaded");
+}
+
+static void cmd_cat(const char *args)
+{
+    char line[LINE_SIZE - 8];
+    FILE *file = fopen(args, "re");
+
+    if (file == NULL) {
+        agent_error("%s: %s", args, strerror(errno));
+        return;
+    }
+    while (fgets(line, sizeof(line), file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        agent_line("| %s", line);
+    }
+    fclose(file);
+    agent_ok("%s", args);
+}
+
+static void cmd_uptime(const char *args)
+{
+    (void)args;
+    agent_ok("uptime_ms=%ld", agent_uptime_ms());
+}
+
+static void cmd_echo(const char *args)
+{
+    agent_ok("%s", args);
+}
+
+static void cmd_shell(const char *args)
+{
+    (void)args;
+    shell_run();
+    agent_ok("shell ended");
+}
+
+static void cmd_poweroff(const char *args)
+{
+    (void)args;
+    agent_ok("poweroff");
+    sync();
+    reboot(RB_POWER_OFF);
+}
+
+static void cmd_reboot(const char *args)
+{
+    (void)args;
+    agent_ok("reboot");
+    sync();
+    reboot(RB_AUTOBOOT);
+}
+
+static void cmd_help(const char *args);
+
+static const struct {
+    const char *name;
+    void (*run)(const char *args);
+    const char *help;
+} commands[] = {
+    {"help", cmd_help, "this list"},
+    {"meminfo", memory_info, "MemTotal, MemFree and MemAvailable in KiB"},
+    {"fill", memory_fill, "MIB [SEED]: fills memory with a pattern and keeps it"},
+    {"verify", memory_verify, "checks the pattern in every page of it"},
+    {"free", memory_free, "gives it back"},
+    {"touch", memory_touch, "MIB: writes to each page of so much memory, and frees it"},
+    {"load", cmd_load, "sg|stock [PARAMETER=VALUE...]: loads a balloon driver"},
+    {"unload", cmd_unload, "unloads it"},
+    {"cat", cmd_cat, "FILE: its lines, each after a '|'"},
+    {"uptime", cmd_uptime, "milliseconds since the kernel started"},
+    {"echo", cmd_echo, "TEXT: says it"},
+    {"sh", cmd_shell, "a shell on the console"},
+    {"poweroff", cmd_poweroff, ""},
+    {"reboot", cmd_reboot, ""},
+};
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void cmd_help(const char *args)
+{
+    (void)args;
+    for (size_t i = 0; i < COMMANDS; i++)
+        agent_line("| %s %s", commands[i].name, commands[i].help);
+    agent_ok("help");
+}
+
+static void run_command(char *line)
+{
+    char *name = line + strspn(line, " ");
+    size_t n = strcspn(name, " ");
+    const char *args = name + n + strspn(name + n, " ");
+
+    name[n] = '\0';
+    if (n == 0)
+        return;
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0) {
+            commands[i].run(args);
+            return;
+        }
+    agent_error("no command '%s'; try help", name);
+}
+
+/* Reads commands, each ended by a newline or a carriage return, until the console ends. */
+static void serve(void)
+{
+    char line[LINE_SIZE];
+    size_t n = 0;
+    bool too_long = false;
+    char c;
+
+    for (;;) {
+        ssize_t got = read(0, &c, 1);
+
+        if (got == 0 || (got < 0 && errno != EINTR))
+            return;
+        if (got < 0)
+            continue;
+        if (c != '\n' && c != '\r') {
+            if (n < sizeof(line) - 1)
+                line[n++] = c;
+            else
+                too_long = true;
+            continue;
+        }
+        line[n] = '\0';
+        if (too_long)
+            agent_error("a command has at most %d characters", LINE_SIZE - 1);
+        else
+            run_command(line);
+        n = 0;
+        too_long = false;
+    }
+}
+
+static void load_boot_driver(void)
+{
+    char driver[64] = "sg";
+    const char *params;
+    const char *module;
+    int err;
+
+    boot_cmdline_value("aerostat.driver", driver, sizeof(driver));
+    if (strcmp(driver, "none") == 0)
+        return;
+    module = find_driver(driver, &params);
+    if (module == NULL) {
+        agent_line("note aerostat.driver=%s is none of sg, stock, none", driver);
+        return;
+    }
+    err = boot_load_module(module, params);
+    if (err < 0)
+        agent_line("note module %s: %s", module, strerror(-err));
+}
+
+int main(void)
+{
+    struct utsname uts;
+    long init_ms = agent_uptime_ms();
+
+    boot_mount();
+    boot_console();
+    boot_modules();
+    load_boot_driver();
+    uname(&uts);
+    agent_line("ready %ld kernel=%s cpus=%ld init_ms=%ld", agent_uptime_ms(), uts.release,
+               sysconf(_SC_NPROCESSORS_ONLN), init_ms);
+    if (boot_cmdline_has("aerostat.shell"))
+        shell_run();
+    serve();
+    /* Without a console there is nobody to talk to, and process 1 must not return. */
+    for (;;)
+        pause();
+}

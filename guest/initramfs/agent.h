@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the guest agent's parts share: answers on the console, and the commands. */
+#ifndef AGENT_H
+#define AGENT_H
+
+#include <stdbool.h>
+
+/*
+ * Answers: one line on the console, marked with "@ " so that it can be told from kernel messages.
+ * agent_ok() and agent_error() end the answer to a command.
+ */
+void agent_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void agent_ok(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void agent_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Milliseconds since the kernel started its clock. */
+long agent_uptime_ms(void);
+
+/* boot.c: what process 1 does before it can answer. */
+
+/* Mounts /dev, /proc, /sys and what else the commands look into. */
+void boot_mount(void);
+/* Opens the console as descriptors 0 to 2 and sets it raw: no echo, bytes pass unchanged. */
+void boot_console(void);
+/* Loads the modules that /lib/modules/load-order names. */
+void boot_modules(void);
+/* True if the kernel's command line has this word. */
+bool boot_cmdline_has(const char *word);
+/* Copies the value of key=value on the kernel's command line; false if it is not there. */
+bool boot_cmdline_value(const char *key, char *out, unsigned size);
+/* Loads /lib/modules/<name>.ko with these parameters. Returns 0 or -errno. */
+int boot_load_module(const char *name, const char *params);
+
+/* shell.c: runs busybox's shell on the console, sane until it ends and raw again then. */
+void shell_run(void);
+
+/* memory.c: each is a command with its arguments as one string, and answers. */
+void memory_info(const char *args);
+void memory_fill(const char *args);
+void memory_verify(const char *args);
+void memory_free(const char *args);
+void memory_touch(const char *args);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands about memory: how much there is, and patterns in it that must survive. */
+#define _GNU_SOURCE
+#include "agent.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define MIB  ((size_t)1 << 20)
+#define PAGE ((size_t)4096)
+/* One word a cache line is checked: a page that was lost reads as zeroes, one that was swapped as
+ * another's words. */
+#define STRIDE ((size_t)64)
+
+/* What fill left: one mapping at a time. */
+static struct {
+    unsigned char *base;
+    size_t len_bytes;
+    uint64_t seed;
+} held;
+
+static void *map_anonymous(size_t len_bytes, int flags)
+{
+    return mmap(NULL, len_bytes, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+}
+
+/* Different in each place and for each seed (the finalizer of a 64-bit mixer). */
+static uint64_t pattern(uint64_t seed, uint64_t offset)
+{
+    uint64_t x = (offset / STRIDE + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ seed;
+
+    x = (x ^ (x >> 32)) * UINT64_C(0xd6e8feb86659fd93);
+    return x ^ (x >> 32);
+}
+
+static bool parse_mib(const char *args, size_t *out_bytes, uint64_t *out_seed)
+{
+    char *end;
+    unsigned long long mib;
+
+    errno = 0;
+    mib = strtoull(args, &end, 10);
+    if (end == args || errno != 0 || mib == 0 || mib > SIZE_MAX / MIB) {
+        agent_error("wants a number of MiB, not '%s'", args);
+        return false;
+    }
+    *out_bytes = (size_t)mib * MIB;
+    *out_seed = strtoull(end, NULL, 0);
+    return true;
+}
+
+void memory_info(const char *args)
+{
+    static const char *const wanted[] = {"MemTotal", "MemFree", "MemAvailable"};
+    unsigned long long value[3] = {0};
+    char line[128];
+    FILE *info = fopen("/proc/meminfo", "re");
+
+    (void)args;
+    if (info == NULL) {
+        agent_error("/proc/meminfo: %s", strerror(errno));
+        return;
+    }
+    while (fgets(line, sizeof(line), info) != NULL)
+        for (size_t i = 0; i < 3; i++) {
+            size_t n = strlen(wanted[i]);
+            if (strncmp(line, wanted[i], n) == 0 && line[n] == ':')
+                value[i] = strtoull(line + n + 1, NULL, 10);
+        }
+    fclose(info);
+    agent_ok("MemTotal=%llu MemFree=%llu MemAvailable=%llu", value[0], value[1], value[2]);
+}
+
+static void release_held(void)
+{
+    if (held.base != NULL)
+        munmap(held.base, held.len_bytes);
+    held.base = NULL;
+    held.len_bytes = 0;
+}
+
+/* fill MIB [SEED]: the kernel's default for transparent huge pages decides which pages it gets. */
+void memory_fill(const char *args)
+{
+    size_t len_bytes;
+    uint64_t seed;
+    void *base;
+    long start_ms = agent_uptime_ms();
+
+    if (!parse_mib(args, &len_bytes, &seed))
+        return;
+    release_held();
+    base = map_anonymous(len_bytes, 0);
+    if (base == MAP_FAILED) {
+        agent_error("mapping %zu MiB: %s", len_bytes / MIB, strerror(errno));
+        return;
+    }
+    held.base = base;
+    held.len_bytes = len_bytes;
+    held.seed = seed;
+    for (size_t offset = 0; offset < len_bytes; offset += STRIDE) {
+        uint64_t word = pattern(seed, offset);
+        memcpy(held.base + offset, &word, sizeof(word));
+    }
+    agent_ok("filled mib=%zu pages=%zu seed=%llu ms=%ld", len_bytes / MIB, len_bytes / PAGE,
+             (unsigned long long)seed, agent_uptime_ms() - start_ms);
+}
+
+static bool page_is_right(size_t page_offset)
+{
+    for (size_t offset = page_offset; offset < page_offset + PAGE; offset += STRIDE) {
+        uint64_t word;
+        memcpy(&word, held.base + offset, sizeof(word));
+        if (word != pattern(held.seed, offset))
+            return false;
+    }
+    return true;
+}
+
+void memory_verify(const char *args)
+{
+    size_t wrong = 0;
+    size_t first_wrong = 0;
+    size_t pages = held.len_bytes / PAGE;
+
+    (void)args;
+    if (held.base == NULL) {
+        agent_error("nothing is filled");
+        return;
+    }
+    for (size_t page = 0; page < pages; page++)
+        if (!page_is_right(page * PAGE) && wrong++ == 0)
+            first_wrong = page;
+    if (wrong > 0)
+        agent_error("verified pages=%zu wrong=%zu first_wrong=%zu", pages, wrong, first_wrong);
+    else
+        agent_ok("verified pages=%zu wrong=0", pages);
+}
+
+void memory_free(const char *args)
+{
+    size_t len_bytes = held.len_bytes;
+
+    (void)args;
+    release_held();
+    agent_ok("freed mib=%zu", len_bytes / MIB);
+}
+
+/* touch MIB: the host has memory behind these pages then, and the guest does not use them. */
+void memory_touch(const char *args)
+{
+    size_t len_bytes;
+    uint64_t unused;
+    void *base;
+    long start_ms = agent_uptime_ms();
+
+    if (!parse_mib(args, &len_bytes, &unused))
+        return;
+    base = map_anonymous(len_bytes, 0);
+    if (base == MAP_FAILED) {
+        agent_error("mapping %zu MiB: %s", len_bytes / MIB, strerror(errno));
+        return;
+    }
+    for (size_t offset = 0; offset < len_bytes; offset += PAGE)
+        ((volatile unsigned char *)base)[offset] = 1;
+    munmap(base, len_bytes);
+    agent_ok("touched mib=%zu ms=%ld", len_bytes / MIB, agent_uptime_ms() - start_ms);
+}
