@@ -2,6 +2,7 @@
 /* Messages on standard error, and the budget of those that a guest can cause. */
 #include "vmm/base/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -25,6 +26,11 @@ void log_set_raw_terminal(bool raw)
     atomic_store_explicit(&raw_terminal, raw, memory_order_relaxed);
 }
 
+static bool is_wanted(enum log_level level)
+{
+    return (int)level <= atomic_load_explicit(&max_level, memory_order_relaxed);
+}
+
 __attribute__((format(printf, 2, 0))) static void write_line(enum log_level level, const char *fmt,
                                                              va_list args)
 {
@@ -39,13 +45,18 @@ __attribute__((format(printf, 2, 0))) static void write_line(enum log_level leve
     if (atomic_load_explicit(&raw_terminal, memory_order_relaxed))
         line[used++] = '\r';
     line[used++] = '\n';
+    /* A reader that has stopped reading must not stop us: whoever logs may be the thread that
+     * others wait for. */
+    struct pollfd reader = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&reader, 1, 0) == 0)
+        return;
     ssize_t ignored = write(STDERR_FILENO, line, used);
     (void)ignored;
 }
 
 void log_msg(enum log_level level, const char *fmt, ...)
 {
-    if ((int)level > atomic_load_explicit(&max_level, memory_order_relaxed))
+    if (!is_wanted(level))
         return;
     va_list args;
     va_start(args, fmt);
@@ -73,7 +84,7 @@ bool log_limit_pass(struct log_limit *limit, uint32_t *out_suppressed)
 void log_limited(struct log_limit *limit, const char *fmt, ...)
 {
     uint32_t suppressed;
-    if (!log_limit_pass(limit, &suppressed))
+    if (!is_wanted(LOG_WARN) || !log_limit_pass(limit, &suppressed))
         return;
     va_list args;
     va_start(args, fmt);

@@ -15,7 +15,8 @@ void log_set_level(enum log_level level);
 /* While a raw-mode terminal is in use lines must end in CR LF. Any thread. */
 void log_set_raw_terminal(bool raw);
 
-/* One line, one write(2). Any thread. */
+/* One line, one write(2); dropped where nobody reads standard error, rather than waited for. Any
+ * thread. */
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_msg(LOG_ERROR, __VA_ARGS__)
@@ -23,8 +24,7 @@ void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(p
 #define log_info(...)  log_msg(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_msg(LOG_DEBUG, __VA_ARGS__)
 
-/* A budget for messages that a guest can cause: burst at once, then one more each second.
- * Zero-initialise. */
+/* A budget for messages that a guest can cause: LOG_LIMIT_BURST a second. Zero-initialise. */
 struct log_limit {
     uint64_t window_start_ns;
     uint32_t used;

@@ -86,6 +86,42 @@ START_TEST(messages_over_the_budget_are_held_back_and_counted)
 }
 END_TEST
 
+/* Standard error becomes a pipe that nobody reads; returns the reading end. */
+static int unread_stderr(void)
+{
+    int fds[2];
+    ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+    ck_assert_int_eq(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+    close(fds[1]);
+    return fds[0];
+}
+
+START_TEST(a_full_standard_error_loses_messages_and_holds_up_nobody)
+{
+    int reader = unread_stderr();
+    for (int i = 0; i < 10000; i++)
+        log_error("%d: as many lines as no pipe holds, which nobody reads", i);
+    close(reader);
+}
+END_TEST
+
+START_TEST(the_level_holds_for_limited_messages_too)
+{
+    struct log_limit limit = {0};
+    char text[256];
+    int reader = unread_stderr();
+    log_set_level(LOG_ERROR);
+    log_limited(&limit, "held back");
+    log_set_level(LOG_WARN);
+    log_limited(&limit, "let %s", "through");
+    ssize_t got = read(reader, text, sizeof(text) - 1);
+    ck_assert_int_gt(got, 0);
+    text[got] = '\0';
+    ck_assert_str_eq(text, "aerostat: warning: let through\n");
+    close(reader);
+}
+END_TEST
+
 START_TEST(clocks_advance)
 {
     uint64_t first = clock_mono_ns();
@@ -104,6 +140,8 @@ static Suite *base_suite(void)
     tcase_add_test(tc, a_sentence_longer_than_its_room_is_cut_not_overrun);
     tcase_add_test(tc, a_descriptor_is_closed_at_the_end_of_its_scope_unless_it_is_taken);
     tcase_add_test(tc, messages_over_the_budget_are_held_back_and_counted);
+    tcase_add_test(tc, a_full_standard_error_loses_messages_and_holds_up_nobody);
+    tcase_add_test(tc, the_level_holds_for_limited_messages_too);
     tcase_add_test(tc, clocks_advance);
     suite_add_tcase(suite, tc);
     return suite;
