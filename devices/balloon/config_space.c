@@ -15,16 +15,11 @@ _Static_assert(sizeof(struct virtio_balloon_config) == 16, "5.5.4");
 _Static_assert(offsetof(struct virtio_balloon_config, num_pages) == 0, "5.5.4");
 _Static_assert(offsetof(struct virtio_balloon_config, actual) == 4, "5.5.4");
 
-static bool reached(const struct balloon_change *change, uint32_t actual)
-{
-    return change->to >= change->from ? actual >= change->to : actual <= change->to;
-}
-
 /* Caller holds change_lock. */
 static void set_actual_locked(struct balloon *b, uint32_t pages)
 {
     atomic_store_explicit(&b->actual, pages, memory_order_relaxed);
-    if (b->change.done || !reached(&b->change, pages))
+    if (b->change.done || pages != b->change.to)
         return;
     b->change.end_ns = clock_mono_ns();
     b->change.done = true;
@@ -33,9 +28,6 @@ static void set_actual_locked(struct balloon *b, uint32_t pages)
 void balloon_forget_actual(struct balloon *b)
 {
     pthread_mutex_lock(&b->change_lock);
-    /* Whether a change under way is done is now a question of the way up from nothing. */
-    if (!b->change.done)
-        b->change.from = 0;
     set_actual_locked(b, 0);
     pthread_mutex_unlock(&b->change_lock);
 }
@@ -85,6 +77,10 @@ int balloon_config_write(struct vdev *dev, uint32_t off, const void *src, uint32
     const uint32_t last = first + sizeof(uint32_t);
     /* The other fields are the device's, or belong to features that are not offered. */
     if (off >= last || off + len <= first)
+        return 0;
+    /* Before DRIVER_OK there is no balloon to speak of, and its reset would not reach the device.
+     */
+    if (balloon_form(b) == BALLOON_FORM_NONE)
         return 0;
     /* Under the lock, so that a write of some of its bytes does not undo one of the others. */
     pthread_mutex_lock(&b->change_lock);

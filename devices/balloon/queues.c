@@ -135,9 +135,10 @@ static bool acknowledge(struct balloon *b, struct vq *vq, bool *out_took)
 static bool deflate_turn(struct balloon *b, uint16_t index)
 {
     /*
-     * A page of the batch that was acknowledged now could be in use again when its hole is punched.
+     * A page that is on its way in, in the batch or still in the ring, must not be acknowledged on
+     * its way out: it could be in use again when its hole is punched.
      */
-    if (b->batch.n_heads > 0)
+    if (b->pending & (1u << BALLOON_INFLATE))
         return true;
     struct vq *vq = &b->vdev.vqs[index];
     bool took = false;

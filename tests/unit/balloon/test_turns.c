@@ -111,8 +111,30 @@ START_TEST(no_deflate_is_acknowledged_while_an_inflate_is_in_flight)
     fx_step();
     ck_assert_uint_eq(fx.hook.calls, 3);
     ck_assert_uint_eq(used(INFLATE), 1);
+    fx_step();
     ck_assert_uint_eq(used(DEFLATE), 1);
     ck_assert_uint_eq(fx_info().deflate_bytes, 2 * MIB);
+}
+END_TEST
+
+static void no_deflate_is_used_yet(void)
+{
+    ck_assert_uint_eq(used(DEFLATE), 0);
+}
+
+/* More chains than one turn takes: those that still wait in the ring are on their way in, too. */
+START_TEST(no_deflate_is_acknowledged_while_an_inflate_waits_to_be_collected)
+{
+    fx.hook.before = no_deflate_is_used_yet;
+    for (uint32_t i = 0; i < 65; i++)
+        publish_range(INFLATE, BIG_START + i * 2 * MIB, PAGE);
+    publish_range(DEFLATE, BIG_START + 64 * 2 * MIB, PAGE);
+    fx_notify(DEFLATE);
+    for (unsigned turn = 0; turn < 4; turn++)
+        fx_step();
+    ck_assert_uint_eq(used(INFLATE), 65);
+    ck_assert_uint_eq(used(DEFLATE), 1);
+    ck_assert_uint_eq(fx_info().punched_bytes, 65 * PAGE);
 }
 END_TEST
 
@@ -361,6 +383,7 @@ Suite *turns_suite(void)
     tcase_add_test(big, slices_are_cut_where_no_huge_page_is);
     tcase_add_test(big, a_slice_has_a_cap_on_its_ranges_too);
     tcase_add_test(big, no_deflate_is_acknowledged_while_an_inflate_is_in_flight);
+    tcase_add_test(big, no_deflate_is_acknowledged_while_an_inflate_waits_to_be_collected);
     tcase_add_test(big, an_inflate_goes_before_a_deflate_whose_notification_overtook_it);
     tcase_add_loop_test(big, a_flood_leaves_other_work_of_the_loop_its_turns, 0, 2);
     tcase_add_test(big, kicks_do_not_hurry_a_batch_in_flight);
