@@ -128,8 +128,8 @@ struct gm_discard_result {
  * touches: parts that are not RAM are left out. Reads of a punched page return zeros afterwards.
  * freed_bytes compares st_blocks before and after; pages that the guest populates elsewhere
  * meanwhile are subtracted, so that it can be too small, never above punched_bytes.
- * Stops at the first error. Returns 0 or -errno of fallocate(2) or fstat(2); *out says what was
- * done in either case.
+ * One range that fails does not keep the others. Returns 0 or the first -errno of fallocate(2) or
+ * fstat(2); *out says what was done in either case.
  */
 int gm_discard(struct gm *gm, const struct gm_range *ranges, size_t n,
                struct gm_discard_result *out) __attribute__((warn_unused_result));

@@ -51,38 +51,43 @@ static int discard_in_region(const struct gm_region *region, uint64_t granule,
     uint64_t before = 0;
     uint64_t punched = 0;
     bool counted = false;
-    int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) {
+    int first_error = 0;
+    for (size_t i = 0; i < n; i++) {
         struct gm_range piece;
         if (!gm_range_clip(ranges[i], region->range, &piece) ||
             !gm_range_align_inward(piece, granule, &piece))
             continue;
         if (!counted) {
-            rc = allocated_bytes(region->fd, &before);
+            int rc = allocated_bytes(region->fd, &before);
             if (rc < 0)
                 return rc;
             counted = true;
         }
-        rc = punch(region, piece);
+        int rc = punch(region, piece);
         out->calls++;
         if (rc == 0)
             punched += piece.len_bytes;
+        else if (first_error == 0)
+            first_error = rc;
     }
     uint64_t after;
     if (punched > 0 && allocated_bytes(region->fd, &after) == 0)
         out->freed_bytes += min_u64(sub_sat_u64(before, after), punched);
     out->punched_bytes += punched;
-    return rc;
+    return first_error;
 }
 
 int gm_discard(struct gm *gm, const struct gm_range *ranges, size_t n,
                struct gm_discard_result *out)
 {
     *out = (struct gm_discard_result){0};
-    int rc = 0;
-    for (size_t i = 0; i < gm->n && rc == 0; i++)
-        rc = discard_in_region(&gm->slot[i].region, gm_discard_granule(gm), ranges, n, out);
-    return rc;
+    int first_error = 0;
+    for (size_t i = 0; i < gm->n; i++) {
+        int rc = discard_in_region(&gm->slot[i].region, gm_discard_granule(gm), ranges, n, out);
+        if (first_error == 0)
+            first_error = rc;
+    }
+    return first_error;
 }
 
 int gm_allocated_bytes(const struct gm *gm, uint64_t *out_bytes)
