@@ -68,7 +68,9 @@ static struct kvm_cpuid_entry2 leaf(uint32_t function, uint32_t index, uint32_t 
     return (struct kvm_cpuid_entry2){
         .function = function,
         .index = index,
-        .flags = function == 4 || function == 0xb ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+        .flags = function == 4 || function == 0xb || function == 0x8000001du
+                     ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+                     : 0,
         .eax = eax,
         .ecx = ecx,
     };
@@ -85,6 +87,8 @@ static void host_table(struct cpuid_table *table)
     table->entries[table->nent++] = leaf(0xb, 0, 5, 0x777);
     table->entries[table->nent++] = leaf(0x1f, 0, 5, 0x777);
     table->entries[table->nent++] = leaf(0x80000008u, 0, 0x302e, 0x7f0ff);
+    table->entries[table->nent++] = leaf(0x8000001du, 0, 1u | 1u << 5 | 1u << 14, 0);
+    table->entries[table->nent++] = leaf(0x8000001du, 3, 3u | 3u << 5 | 1u << 14, 0);
     table->entries[table->nent++] = leaf(0x8000001eu, 0, 99, 7);
 }
 
@@ -122,6 +126,8 @@ START_TEST(each_vcpu_gets_its_own_apic_id_in_a_package_of_all)
     ck_assert_uint_eq(private_cache->eax, (1u | 1u << 5) | ids << 26);
     ck_assert_uint_eq(shared_cache->eax, (3u | 3u << 5) | ids << 14 | ids << 26);
     ck_assert_uint_eq(cpuid_find(&table, 4, 2)->eax, 0);
+    ck_assert_uint_eq(cpuid_find(&table, 0x8000001du, 0)->eax, 1u | 1u << 5);
+    ck_assert_uint_eq(cpuid_find(&table, 0x8000001du, 3)->eax, (3u | 3u << 5) | ids << 14);
 
     ck_assert_uint_eq(cpuid_find(&table, 0x80000008u, 0)->ecx, 0x70000u | bits << 12 | (count - 1));
     ck_assert_uint_eq(cpuid_find(&table, 0x8000001eu, 0)->eax, id);

@@ -9,6 +9,7 @@
 #define LEAF_TOPOLOGY     0xbu
 #define LEAF_TOPOLOGY_V2  0x1fu
 #define LEAF_AMD_SIZES    0x80000008u
+#define LEAF_AMD_CACHES   0x8000001du
 #define LEAF_AMD_TOPOLOGY 0x8000001eu
 
 #define ECX_TSC_DEADLINE (1u << 24)
@@ -85,7 +86,9 @@ static void set_cache_sharing(struct kvm_cpuid_entry2 *entry, uint32_t count)
         return;
     uint32_t ids = (1u << core_bits(count)) - 1;
     uint32_t sharing = level >= 3 ? ids : 0; /* the last level is shared by all cores */
-    entry->eax = (entry->eax & 0x3fffu) | sharing << 14 | ids << 26;
+    entry->eax = (entry->eax & ~0x3ffc000u) | sharing << 14;
+    if (entry->function == LEAF_CACHES) /* AMD's leaf has nothing there */
+        entry->eax = (entry->eax & 0x3ffffffu) | ids << 26;
 }
 
 static void set_amd_topology(struct cpuid_table *table, uint32_t id, uint32_t count)
@@ -113,7 +116,8 @@ void cpuid_specialise(struct cpuid_table *table, uint32_t id, uint32_t count, bo
         features->edx = count > 1 ? features->edx | EDX_HTT : features->edx & ~EDX_HTT;
     }
     for (uint32_t i = 0; i < table->nent; i++) {
-        if (table->entries[i].function == LEAF_CACHES)
+        uint32_t function = table->entries[i].function;
+        if (function == LEAF_CACHES || function == LEAF_AMD_CACHES)
             set_cache_sharing(&table->entries[i], count);
     }
     set_amd_topology(table, id, count);
