@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/serial_reg.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -261,8 +262,13 @@ static void transmit(const struct serial *serial, uint8_t byte)
 {
     if (serial->out_fd < 0)
         return;
-    ssize_t ignored = write(serial->out_fd, &byte, 1);
-    (void)ignored;
+    while (write(serial->out_fd, &byte, 1) < 0 && errno == EAGAIN) {
+        /* Somebody else made the open file non-blocking. A signal ends the wait, and drops the
+         * byte. */
+        struct pollfd reader = {.fd = serial->out_fd, .events = POLLOUT};
+        if (poll(&reader, 1, -1) < 0)
+            return;
+    }
 }
 
 void serial_write(struct serial *serial, uint64_t offset, uint8_t value)

@@ -37,6 +37,10 @@ static int create_memory(struct machine *machine, const struct vm_config *cfg, s
         log_warn("machine-config.backing: thp has no effect while shmem_enabled is \"%s\": run "
                  "'echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled'",
                  setting);
+    if (cfg->backing == GM_BACKING_HUGETLB_2M && cfg->has_balloon)
+        log_warn("machine-config.backing: with hugetlb-2m, pages that the balloon gives back "
+                 "return to the host's pool; a "
+                 "guest that wants them again while the pool is empty ends");
     return vm_add_memory(machine->vm, machine->gm, err);
 }
 
@@ -111,10 +115,11 @@ int machine_create(const struct vm_config *cfg, struct ev_loop *io_loop, int con
 static void *reclaim_thread(void *arg)
 {
     struct machine *machine = arg;
+    machine_accept_kicks();
     int ret = ev_loop_run(machine->reclaim_loop);
     if (ret < 0) {
-        log_error("the reclaim loop failed: errno %d", -ret);
         machine_stop(machine, MACHINE_END_ERROR);
+        log_error("the reclaim loop failed: errno %d", -ret);
     }
     return NULL;
 }
@@ -149,11 +154,12 @@ void machine_destroy(struct machine *machine)
     machine_kick_vcpus(machine);
     /* The vCPUs first: one may be waiting for the reclaim loop, which goes on serving until they
      * are gone. */
-    machine_end_vcpus(machine);
+    machine_join_vcpus(machine);
     if (machine->reclaim_started) {
         ev_loop_stop(machine->reclaim_loop);
         (void)pthread_join(machine->reclaim_thread, NULL);
     }
+    machine_destroy_vcpus(machine);
     machine_remove_devices(machine);
     vm_destroy(machine->vm);
     ev_loop_destroy(machine->reclaim_loop);

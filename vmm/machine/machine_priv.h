@@ -77,10 +77,16 @@ int machine_create_vcpus(struct machine *machine, uint32_t count, const struct b
  */
 int machine_start_vcpus(struct machine *machine, struct err *err);
 
+/* For a thread that gets kicked: whoever started this process may have blocked the signal. */
+void machine_accept_kicks(void);
+
 /* Makes every vCPU thread notice machine->stopping. Any thread. */
 void machine_kick_vcpus(struct machine *machine);
 
-/* Waits for the vCPU threads, which have been told to stop, and frees the vCPUs. */
-void machine_end_vcpus(struct machine *machine);
+/* Waits for the vCPU threads, which have been told to stop. The reclaim loop must still serve. */
+void machine_join_vcpus(struct machine *machine);
+
+/* Frees the vCPUs; no thread may call machine_stop() any more. */
+void machine_destroy_vcpus(struct machine *machine);
 
 #endif

@@ -12,6 +12,7 @@
 /* Interrupts KVM_RUN and a blocking write to the console; its handler does nothing. */
 #define KICK_SIGNAL        (SIGRTMIN + 1)
 #define KICK_REPEAT_NS     10000000
+#define NS_PER_S           1000000000
 #define VCPU_THREAD_FORMAT "vcpu%u"
 
 static void on_kick(int signo)
@@ -56,16 +57,25 @@ static void handle_exit(struct machine_vcpu *self, const struct vcpu_exit *exit)
         machine_stop(machine, MACHINE_END_TRIPLE_FAULT);
         break;
     case VCPU_EXIT_ERROR:
-        log_error("vCPU %u stopped: %s", self->id, exit->text);
         machine_stop(machine, MACHINE_END_ERROR);
+        log_error("vCPU %u stopped: %s", self->id, exit->text);
         break;
     }
+}
+
+void machine_accept_kicks(void)
+{
+    sigset_t kick;
+    sigemptyset(&kick);
+    sigaddset(&kick, KICK_SIGNAL);
+    (void)pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 }
 
 static void *vcpu_thread(void *arg)
 {
     struct machine_vcpu *self = arg;
     struct vcpu_exit exit = {0};
+    machine_accept_kicks();
     while (!atomic_load_explicit(&self->machine->stopping, memory_order_acquire)) {
         vcpu_run(self->vcpu, &exit);
         handle_exit(self, &exit);
@@ -129,31 +139,40 @@ void machine_kick_vcpus(struct machine *machine)
         vcpu_kick(machine->vcpus[id].vcpu);
 }
 
-/* The signal may come just before a blocking call, which it then does not interrupt: it is sent
- * until the thread ends. */
-static void join(struct machine_vcpu *self)
+/*
+ * The signal may come just before a blocking call, which it then does not interrupt: it is sent
+ * until the thread ends. The reclaim thread gets it too, since a vCPU may be waiting for it, and it
+ * for a reader of its messages.
+ */
+static void join(const struct machine *machine, pthread_t thread)
 {
     for (;;) {
-        (void)pthread_kill(self->thread, KICK_SIGNAL);
+        (void)pthread_kill(thread, KICK_SIGNAL);
+        if (machine->reclaim_started)
+            (void)pthread_kill(machine->reclaim_thread, KICK_SIGNAL);
         struct timespec until;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += KICK_REPEAT_NS;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
+        if (until.tv_nsec >= NS_PER_S) {
+            until.tv_nsec -= NS_PER_S;
             until.tv_sec++;
         }
-        if (pthread_timedjoin_np(self->thread, NULL, &until) != ETIMEDOUT)
+        if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
             return;
     }
 }
 
-void machine_end_vcpus(struct machine *machine)
+void machine_join_vcpus(struct machine *machine)
 {
     for (uint32_t id = 0; id < machine->vcpu_count; id++) {
         if (machine->vcpus[id].thread_started)
-            join(&machine->vcpus[id]);
+            join(machine, machine->vcpus[id].thread);
         machine->vcpus[id].thread_started = false;
     }
+}
+
+void machine_destroy_vcpus(struct machine *machine)
+{
     for (uint32_t id = 0; id < machine->vcpu_count; id++) {
         vcpu_destroy(machine->vcpus[id].vcpu);
         machine->vcpus[id].vcpu = NULL;

@@ -8,9 +8,12 @@
 #include <fcntl.h>
 #include <linux/serial_reg.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "devices/legacy/serial.h"
@@ -268,13 +271,57 @@ START_TEST(read_only_registers_ignore_writes)
 }
 END_TEST
 
-START_TEST(a_full_or_missing_output_drops_bytes_and_lets_the_guest_go_on)
+static void fill_output(void)
 {
     while (write(out_pipe[1], &(char){0}, 1) == 1)
         ;
-    serial_write(uart, UART_TX, 'x');
-    ck_assert_uint_eq(serial_read(uart, UART_LSR) & UART_LSR_THRE, UART_LSR_THRE);
+}
 
+static void on_alarm(int signo)
+{
+    (void)signo;
+}
+
+START_TEST(a_signal_ends_the_wait_for_a_full_output_and_drops_the_byte)
+{
+    const struct sigaction action = {.sa_handler = on_alarm};
+    const struct itimerval often = {.it_interval.tv_usec = 10000, .it_value.tv_usec = 10000};
+    fill_output();
+    ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    serial_write(uart, UART_TX, 'x');
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL), 0);
+    ck_assert_uint_eq(serial_read(uart, UART_LSR) & UART_LSR_THRE, UART_LSR_THRE);
+}
+END_TEST
+
+static void *drain_until_x(void *arg)
+{
+    bool *seen = arg;
+    char byte = 0;
+    while (byte != 'x') {
+        if (read(out_pipe[0], &byte, 1) != 1)
+            (void)sched_yield();
+    }
+    *seen = true;
+    return NULL;
+}
+
+/* Who shares the pipe may make it non-blocking: that loses no byte. */
+START_TEST(a_full_output_is_waited_for)
+{
+    pthread_t reader;
+    bool seen = false;
+    fill_output();
+    ck_assert_int_eq(pthread_create(&reader, NULL, drain_until_x, &seen), 0);
+    serial_write(uart, UART_TX, 'x');
+    ck_assert_int_eq(pthread_join(reader, NULL), 0);
+    ck_assert(seen);
+}
+END_TEST
+
+START_TEST(a_missing_output_drops_bytes_and_lets_the_guest_go_on)
+{
     struct serial *mute = NULL;
     ck_assert_int_eq(serial_create(-1, -1, &mute), 0);
     serial_write(mute, UART_IER, UART_IER_THRI);
@@ -334,7 +381,9 @@ Suite *serial_suite(void)
     tcase_add_test(tc, switching_the_fifo_on_drops_what_it_held);
     tcase_add_loop_test(tc, offsets_behind_the_registers_read_zero_and_ignore_writes, 0, 4);
     tcase_add_test(tc, read_only_registers_ignore_writes);
-    tcase_add_test(tc, a_full_or_missing_output_drops_bytes_and_lets_the_guest_go_on);
+    tcase_add_test(tc, a_signal_ends_the_wait_for_a_full_output_and_drops_the_byte);
+    tcase_add_test(tc, a_full_output_is_waited_for);
+    tcase_add_test(tc, a_missing_output_drops_bytes_and_lets_the_guest_go_on);
     tcase_add_test(tc, input_from_another_thread_arrives_whole_and_in_order);
     suite_add_tcase(suite, tc);
     return suite;
