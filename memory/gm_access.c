@@ -134,7 +134,7 @@ int gm_iov(const struct gm *gm, struct gm_range r, struct iovec *iov, size_t cap
     while (r.len_bytes > 0) {
         if (n == cap)
             return -E2BIG;
-        uint64_t len;
+        uint64_t len = 0;
         iov[n].iov_base = gm_first_piece(gm, r, &len);
         iov[n].iov_len = len;
         n++;

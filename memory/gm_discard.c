@@ -94,7 +94,7 @@ int gm_allocated_bytes(const struct gm *gm, uint64_t *out_bytes)
 {
     uint64_t total = 0;
     for (size_t i = 0; i < gm->n; i++) {
-        uint64_t bytes;
+        uint64_t bytes = 0;
         int rc = allocated_bytes(gm->slot[i].region.fd, &bytes);
         if (rc < 0)
             return rc;
@@ -160,7 +160,7 @@ int gm_populated_bytes(const struct gm *gm, struct gm_range r, uint64_t *out_byt
         if (!gm_range_clip(r, region->range, &piece))
             continue;
         uint64_t pos = piece.start - region->range.start;
-        uint64_t bytes;
+        uint64_t bytes = 0;
         int rc = gm->backing == GM_BACKING_HUGETLB_2M
                      ? count_resident(region->host, pos, pos + piece.len_bytes, &bytes)
                      : count_data(region->fd, pos, pos + piece.len_bytes, &bytes);
