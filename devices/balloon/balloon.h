@@ -71,8 +71,8 @@ struct balloon_info {
     uint64_t host_error;  /* fallocate(2) failures */
 
     /*
-     * The last change of target: from the moment it was set until actual first equalled it (or until
-     * now, while it is under way).
+     * The last change of target: from the moment it was set until actual first equalled it (or
+     * until now, while it is under way).
      */
     uint64_t change_from_bytes;
     uint64_t change_to_bytes;

@@ -38,7 +38,7 @@ START_TEST(scatter_gather_chains_free_exactly_what_they_name)
 
     uint64_t after_one = allocated_at("at one-chain");
     ck_assert_uint_eq(populated - after_one, 4 * MIB);
-    ck_assert_uint_eq(vmp_stat(&vm, "inflate_notifications"), 1);
+    vmp_await_stat(&vm, "inflate_notifications", 1);
     ck_assert_uint_eq(vmp_stat(&vm, "inflate_descriptors"), 64);
     ck_assert_uint_eq(vmp_stat(&vm, "punch_calls"), 64);
     ck_assert_uint_eq(vmp_stat(&vm, "freed_bytes"), 4 * MIB);
@@ -46,7 +46,7 @@ START_TEST(scatter_gather_chains_free_exactly_what_they_name)
 
     uint64_t after_eight = allocated_at("at eight-chains");
     ck_assert_uint_eq(after_one - after_eight, 4 * MIB);
-    ck_assert_uint_eq(vmp_stat(&vm, "inflate_notifications"), 2);
+    vmp_await_stat(&vm, "inflate_notifications", 2);
     ck_assert_uint_eq(vmp_stat(&vm, "inflate_chains"), 9);
     ck_assert_uint_eq(vmp_stat(&vm, "freed_bytes"), 8 * MIB);
     vmp_continue(&vm);
@@ -80,7 +80,7 @@ START_TEST(pfn_arrays_are_sorted_and_merged_before_they_are_punched)
 
     uint64_t after_all = allocated_at("at seven-arrays");
     ck_assert_uint_eq(after_one - after_all, 7 * MIB);
-    ck_assert_uint_eq(vmp_stat(&vm, "inflate_notifications"), 2);
+    vmp_await_stat(&vm, "inflate_notifications", 2);
     ck_assert_uint_eq(vmp_stat(&vm, "freed_bytes"), 8 * MIB);
     vmp_continue(&vm);
     ck_assert_uint_eq(vmp_expect_value(&vm, "dirty"), 0);

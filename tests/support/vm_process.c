@@ -169,10 +169,20 @@ uint64_t vmp_stat(struct vmp *vm, const char *key)
     return strtoull(at + strlen(quoted), NULL, 10);
 }
 
+/* 10 ms. */
+static const struct timespec step = {.tv_nsec = 10000000};
+
+void vmp_await_stat(struct vmp *vm, const char *key, uint64_t value)
+{
+    for (int i = 0; i < VMP_DEADLINE_S * 100 && vmp_stat(vm, key) != value; i++)
+        (void)nanosleep(&step, NULL);
+    uint64_t got = vmp_stat(vm, key);
+    ck_assert_msg(got == value, "%s is %lu, not %lu", key, got, value);
+}
+
 int vmp_wait(struct vmp *vm)
 {
     int status = 0;
-    const struct timespec step = {.tv_nsec = 10000000};
     pid_t ended = 0;
     for (int i = 0; i < VMP_DEADLINE_S * 100 && ended == 0; i++) {
         ended = waitpid(vm->pid, &status, WNOHANG);

@@ -47,6 +47,12 @@ void vmp_continue(struct vmp *vm);
 uint64_t vmp_stat(struct vmp *vm, const char *key);
 
 /*
+ * Waits until that number is value; fails the test after the deadline. For what the guest cannot
+ * see happen, such as the count of a notification whose buffers were found without it.
+ */
+void vmp_await_stat(struct vmp *vm, const char *key, uint64_t value);
+
+/*
  * One HTTP request over the control socket with an optional JSON body. Fills reply (NUL-terminated,
  * head and body), returns the status code; 0 if nobody answers.
  */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The requests of the control socket, in one table, and their answers. */
+#include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -98,6 +100,19 @@ static void get_balloon(const struct request *request, struct api_reply *out)
                          (int)config->must_tell_host));
 }
 
+/* The balloon's own answer counts bytes; who asked in MiB is answered in MiB. */
+static int check_room(const struct api_target *t, uint64_t bytes, struct err *err)
+{
+    struct machine_figures figures = {0};
+    t->ops->figures(t->arg, &figures);
+    if (bytes < figures.ram_bytes)
+        return 0;
+    return err_set(err, -EINVAL,
+                   "balloon: a target of %" PRIu64 " MiB is not below the guest memory of %" PRIu64
+                   " MiB",
+                   bytes / MIB, figures.ram_bytes / MIB);
+}
+
 static void patch_balloon(const struct request *request, struct api_reply *out)
 {
     const struct api_target *t = request->target;
@@ -107,6 +122,8 @@ static void patch_balloon(const struct request *request, struct api_reply *out)
     if (!need_balloon(t, &info, out))
         return;
     int rc = cfg_parse_balloon_update(request->body, request->len, &bytes, &err);
+    if (rc == 0)
+        rc = check_room(t, bytes, &err);
     if (rc == 0)
         rc = t->ops->set_balloon_target(t->arg, bytes, &err);
     if (rc < 0)

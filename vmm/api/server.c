@@ -4,6 +4,7 @@
 #include "vmm/api/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #define CONNECTION_LIMIT     16u
 #define CONNECTION_MEMORY    ((size_t)16 << 10)
 #define CONNECTION_TIMEOUT_S 10u
+/* How often the library is called while it is at its limit and does not listen. */
+#define FULL_NS (500 * NS_PER_MS)
 /* Past this much of a body that is too large anyway, the connection is cut instead of answered. */
 #define DISCARD_LIMIT ((size_t)1 << 20)
 
@@ -121,20 +124,41 @@ static void on_library_message(void *arg, const char *fmt, va_list args)
     log_debug("control socket: %s", text);
 }
 
+static unsigned connections(const struct api_server *server)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info == NULL ? 0 : info->num_connections;
+}
+
+/*
+ * Lets the library work. A connection that timed out is shut down by one run and closed by the
+ * next; at the connection limit the library stops listening, and takes that up again only at the
+ * start of a run after the one that closed connections. No event would bring these runs: they are
+ * made at once.
+ */
+static void run_until_settled(struct api_server *server)
+{
+    (void)MHD_run(server->daemon);
+    for (unsigned i = 0; i <= CONNECTION_LIMIT; i++) {
+        unsigned before = connections(server);
+        (void)MHD_run(server->daemon);
+        if (connections(server) >= before)
+            return;
+    }
+}
+
 /* Lets the library work, then asks it when it wants to be called even if nothing comes. */
 static void serve(struct api_server *server)
 {
-    /*
-     * At its connection limit the library stops listening, and takes that up again only at the
-     * start of a run after the one in which connections ended. No event would bring that run: it is
-     * made at once.
-     */
-    (void)MHD_run(server->daemon);
-    (void)MHD_run(server->daemon);
+    run_until_settled(server);
     MHD_UNSIGNED_LONG_LONG ms = 0;
     uint64_t delay_ns = 0;
     if (MHD_get_timeout(server->daemon, &ms) == MHD_YES)
         delay_ns = ms == 0 ? 1 : ms * NS_PER_MS;
+    /* A connection shut down by the very last run, at the limit, is in no timeout any more. */
+    if (connections(server) >= CONNECTION_LIMIT && (delay_ns == 0 || delay_ns > FULL_NS))
+        delay_ns = FULL_NS;
     (void)ev_timer_arm(server->timer, delay_ns, 0);
 }
 
@@ -151,12 +175,15 @@ static void on_timer(void *arg)
 
 static int start_daemon(struct api_server *server, struct err *err)
 {
+    unsigned silence_s = server->target.silence_s;
+    if (silence_s == 0)
+        silence_s = CONNECTION_TIMEOUT_S;
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
         MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL, MHD_OPTION_LISTEN_SOCKET,
         server->socket.fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
         MHD_OPTION_CONNECTION_LIMIT, CONNECTION_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S, MHD_OPTION_END);
+        CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, silence_s, MHD_OPTION_END);
     if (server->daemon == NULL)
         return err_set(err, -EIO, "control socket %s: the HTTP server cannot be started",
                        server->socket.path);
@@ -209,7 +236,8 @@ void api_server_destroy(struct api_server *server)
     api_socket_unlink(&server->socket);
     if (server->daemon != NULL)
         MHD_stop_daemon(server->daemon);
-    else
+    else if (fcntl(server->socket.fd, F_GETFD) >= 0)
+        /* A start that fails late closes it, one that fails early does not. */
         (void)close(server->socket.fd);
     free(server);
 }

@@ -32,9 +32,16 @@ static int explain_taken(const struct sockaddr_un *addr, struct err *err)
     /* EAGAIN is a full backlog: somebody listens. */
     if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN)
         return err_set(err, -EADDRINUSE, "control socket %s: is in use by a running process", path);
+    if (errno == ECONNREFUSED)
+        return err_set(err, -EADDRINUSE,
+                       "control socket %s: was left behind by a process that has ended; remove it",
+                       path);
+    if (errno == EPROTOTYPE)
+        return err_set(err, -EADDRINUSE,
+                       "control socket %s: is in use by something that is no stream socket", path);
     return err_set(err, -EADDRINUSE,
-                   "control socket %s: was left behind by a process that has ended; remove it",
-                   path);
+                   "control socket %s: something is there already and cannot be examined: %s", path,
+                   strerror(errno));
 }
 
 static int record_identity(struct api_socket *s, struct err *err)

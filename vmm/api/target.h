@@ -25,6 +25,7 @@ struct api_target {
     void *arg;                        /* borrowed; outlives the server */
     const char *vmm_version;          /* borrowed; outlives the server */
     struct balloon_config balloon;    /* as configured */
+    unsigned silence_s; /* a connection silent for so long is closed; 0: the default of 10 */
 };
 
 #endif

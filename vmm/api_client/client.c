@@ -122,27 +122,6 @@ static int send_request(const struct exchange *x, const char *method, const char
     return rc < 0 ? rc : send_all(x, body, body_len);
 }
 
-/* Reads until the server closes, as Connection: close asks it to. */
-static int receive_all(struct exchange *x)
-{
-    while (x->len <= API_RESPONSE_LIMIT) {
-        ssize_t got = recv(x->fd, x->answer + x->len, API_RESPONSE_LIMIT + 1 - x->len, 0);
-        if (got > 0) {
-            x->len += (size_t)got;
-        } else if (got == 0 || (errno == ECONNRESET && x->len > 0)) {
-            return 0;
-        } else if (errno == EAGAIN) {
-            int rc = wait_for(x, POLLIN);
-            if (rc < 0)
-                return rc;
-        } else if (errno != EINTR) {
-            return failed(x, -errno, "receiving");
-        }
-    }
-    return err_set(x->err, -EFBIG, "control socket %s: the answer is larger than %zu bytes",
-                   x->socket_path, API_RESPONSE_LIMIT);
-}
-
 /* The value of a header line in [head, end), or NULL. */
 static const char *find_header(const char *head, const char *end, const char *name)
 {
@@ -160,6 +139,63 @@ static const char *find_header(const char *head, const char *end, const char *na
     return NULL;
 }
 
+/* What is known of an answer once its header is complete. */
+struct framing {
+    const char *body;   /* NULL while the header has no end */
+    const char *length; /* the value of Content-Length, NULL without one: until the server closes */
+    unsigned long long announced;
+    bool bad_length;
+};
+
+static struct framing find_framing(const struct exchange *x)
+{
+    struct framing f = {0};
+    x->answer[x->len] = '\0';
+    const char *end = strstr(x->answer, "\r\n\r\n");
+    if (end == NULL)
+        return f;
+    f.body = end + 4;
+    f.length = find_header(x->answer, end + 2, "Content-Length");
+    if (f.length == NULL)
+        return f;
+    char *stop = NULL;
+    f.announced = strtoull(f.length, &stop, 10);
+    f.bad_length = stop == f.length || *f.length == '-' || *stop != '\r';
+    return f;
+}
+
+/* Whether nothing more has to come: Connection: close asks the server to end the connection, but
+ * one that keeps it open has said all the same how much there is. */
+static bool is_complete(const struct exchange *x)
+{
+    struct framing f = find_framing(x);
+    if (f.body == NULL || f.length == NULL)
+        return false;
+    return f.bad_length || f.announced <= x->len - (size_t)(f.body - x->answer);
+}
+
+static int receive_all(struct exchange *x)
+{
+    while (x->len <= API_RESPONSE_LIMIT) {
+        ssize_t got = recv(x->fd, x->answer + x->len, API_RESPONSE_LIMIT + 1 - x->len, 0);
+        if (got > 0) {
+            x->len += (size_t)got;
+            if (is_complete(x))
+                return 0;
+        } else if (got == 0 || (errno == ECONNRESET && x->len > 0)) {
+            return 0;
+        } else if (errno == EAGAIN) {
+            int rc = wait_for(x, POLLIN);
+            if (rc < 0)
+                return rc;
+        } else if (errno != EINTR) {
+            return failed(x, -errno, "receiving");
+        }
+    }
+    return err_set(x->err, -EFBIG, "control socket %s: the answer is larger than %zu bytes",
+                   x->socket_path, API_RESPONSE_LIMIT);
+}
+
 /* "HTTP/1.x NNN ..." */
 static bool parse_status(const char *line, unsigned *out)
 {
@@ -173,31 +209,25 @@ static bool parse_status(const char *line, unsigned *out)
 
 static int parse_answer(struct exchange *x, struct api_response *out)
 {
-    x->answer[x->len] = '\0';
+    struct framing f = find_framing(x);
     if (x->len == 0)
         return malformed(x, "the connection was closed without one");
     unsigned status = 0;
     if (!parse_status(x->answer, &status))
         return malformed(x, "no status line");
-    char *end = strstr(x->answer, "\r\n\r\n");
-    if (end == NULL)
+    if (f.body == NULL)
         return malformed(x, "its header does not end");
-    char *body = end + 4;
-    size_t body_len = x->len - (size_t)(body - x->answer);
-    const char *length = find_header(x->answer, end + 2, "Content-Length");
-    if (length != NULL) {
-        char *stop = NULL;
-        unsigned long long announced = strtoull(length, &stop, 10);
-        if (stop == length || *length == '-' || *stop != '\r')
-            return malformed(x, "a Content-Length that is no number");
-        if (announced > body_len)
-            return malformed(x, "it ends early");
-        body_len = (size_t)announced;
-    }
+    if (f.bad_length)
+        return malformed(x, "a Content-Length that is no number");
+    size_t body_len = x->len - (size_t)(f.body - x->answer);
+    if (f.length != NULL && f.announced > body_len)
+        return malformed(x, "it ends early");
+    if (f.length != NULL)
+        body_len = (size_t)f.announced;
     char *copy = malloc(body_len + 1);
     if (copy == NULL)
         return failed(x, -ENOMEM, "receiving");
-    memcpy(copy, body, body_len);
+    memcpy(copy, f.body, body_len);
     copy[body_len] = '\0';
     *out = (struct api_response){.status = status, .body = copy, .len = body_len};
     return 0;

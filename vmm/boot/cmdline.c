@@ -80,6 +80,11 @@ int cmdline_build(const struct boot_spec *spec, uint64_t limit_bytes, char *out,
     line_add(&line, rest, strlen(rest));
 
     uint64_t limit = min_u64(limit_bytes, cap - 1);
+    if (line.len > limit && added == 0)
+        return err_set(err, -E2BIG,
+                       "command line: %zu bytes are above the limit of %" PRIu64
+                       " that the kernel takes",
+                       line.len, limit);
     if (line.len > limit)
         return err_set(err, -E2BIG,
                        "command line: %zu bytes with what is added for virtio devices (%zu without)"

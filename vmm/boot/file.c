@@ -12,26 +12,27 @@
 
 int boot_file_open(const char *path, const char *role, struct boot_file *out_file, struct err *err)
 {
+    struct boot_file file;
+    path_show(path, file.path);
     /* O_NONBLOCK: a FIFO without a writer must be refused, not waited for. */
     AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
-        return err_sys(err, -errno, "%s: cannot open the %s", path, role);
+        return err_sys(err, -errno, "%s: cannot open the %s", file.path, role);
     struct stat st;
     if (fstat(fd, &st) < 0)
-        return err_sys(err, -errno, "%s: cannot get the size of the %s", path, role);
+        return err_sys(err, -errno, "%s: cannot get the size of the %s", file.path, role);
     if (S_ISDIR(st.st_mode))
-        return err_set(err, -EISDIR, "%s: the %s must be a file, this is a directory", path, role);
+        return err_set(err, -EISDIR, "%s: the %s must be a file, this is a directory", file.path,
+                       role);
     if (!S_ISREG(st.st_mode))
         return err_set(err, -EINVAL,
                        "%s: the %s must be a regular file, this is a device, a socket or a pipe",
-                       path, role);
+                       file.path, role);
     if (st.st_size <= 0)
-        return err_set(err, -EINVAL, "%s: the %s is empty (0 bytes)", path, role);
-    *out_file = (struct boot_file){
-        .fd = take_fd(&fd),
-        .path = path,
-        .size_bytes = (uint64_t)st.st_size,
-    };
+        return err_set(err, -EINVAL, "%s: the %s is empty (0 bytes)", file.path, role);
+    file.fd = take_fd(&fd);
+    file.size_bytes = (uint64_t)st.st_size;
+    *out_file = file;
     return 0;
 }
 

@@ -7,11 +7,12 @@
 
 #include "memory/gm.h"
 #include "vmm/base/err.h"
+#include "vmm/base/path.h"
 
 struct boot_file {
     int fd;
-    const char *path; /* borrowed: outlives the file object */
     uint64_t size_bytes;
+    char path[PATH_SHOWN_MAX]; /* for sentences; shortened */
 };
 
 /*

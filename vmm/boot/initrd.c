@@ -48,7 +48,7 @@ int initrd_load(const char *path, const struct gm *gm, struct gm_range bounds,
                        "%s: the initrd of %" PRIu64 " bytes does not fit between 0x%" PRIx64
                        " and 0x%" PRIx64 " beside the kernel at 0x%" PRIx64 " (%" PRIu64
                        " bytes when it runs): give the machine more memory",
-                       path, file.size_bytes, bounds.start, bounds.start + bounds.len_bytes,
+                       file.path, file.size_bytes, bounds.start, bounds.start + bounds.len_bytes,
                        kernel.start, kernel.len_bytes);
     struct gm_range dst = {.start = start, .len_bytes = file.size_bytes};
     rc = boot_file_load(&file, 0, gm, dst, err);

@@ -19,6 +19,7 @@
 #define POLL_NS    (20 * (long)NS_PER_MS)
 
 struct progress {
+    uint64_t target_pages;
     uint64_t actual_pages;
     uint64_t change_ns;
 };
@@ -41,6 +42,8 @@ static int get_progress(const struct balloon_options *options, struct progress *
         api_call(options->api_sock, "GET", "/balloon/statistics", NULL, TIMEOUT_MS, &response, err);
     if (rc == 0)
         rc = api_body_u64(&response, NULL, "actual_pages", &out->actual_pages, err);
+    if (rc == 0)
+        rc = api_body_u64(&response, NULL, "target_pages", &out->target_pages, err);
     if (rc == 0)
         rc = api_body_u64(&response, "host", "change_ns", &out->change_ns, err);
     api_response_finish(&response);
@@ -68,20 +71,38 @@ static int await_target(const struct balloon_options *options, struct progress *
                    options->wait_s);
 }
 
-static int set(const struct balloon_options *options, struct err *err)
+static int set_and_wait(const struct balloon_options *options, struct err *err)
 {
-    struct progress progress = {0};
-    int rc = set_target(options, err);
+    uint64_t target_pages = options->target_mib * (MIB / BALLOON_PAGE_SIZE);
+    struct progress before = {0};
+    struct progress after = {0};
+    uint64_t start_ns = clock_mono_ns();
+    int rc = get_progress(options, &before, err);
+    if (rc == 0)
+        rc = set_target(options, err);
+    if (rc == 0)
+        rc = await_target(options, &after, err);
     if (rc < 0)
         return rc;
-    if (!options->wait) {
-        (void)printf("balloon target is %" PRIu64 " MiB\n", options->target_mib);
-        return 0;
-    }
-    rc = await_target(options, &progress, err);
-    if (rc == 0)
+    /* The host times changes of target, exactly; for a target that was asked for before it has the
+     * time of then. */
+    uint64_t ns =
+        before.target_pages == target_pages ? clock_mono_ns() - start_ns : after.change_ns;
+    if (before.actual_pages == target_pages)
+        (void)printf("balloon holds %" PRIu64 " MiB already\n", options->target_mib);
+    else
         (void)printf("balloon holds %" PRIu64 " MiB after %.3f s\n", options->target_mib,
-                     (double)progress.change_ns / (double)NS_PER_S);
+                     (double)ns / (double)NS_PER_S);
+    return 0;
+}
+
+static int set(const struct balloon_options *options, struct err *err)
+{
+    if (options->wait)
+        return set_and_wait(options, err);
+    int rc = set_target(options, err);
+    if (rc == 0)
+        (void)printf("balloon target is %" PRIu64 " MiB\n", options->target_mib);
     return rc;
 }
 

@@ -30,7 +30,13 @@ static const struct option show_flags[] = {
 static int read_flags(int argc, char **argv, const struct option *flags,
                       struct balloon_options *out, struct err *err)
 {
+    bool help = false;
     int opt;
+    int rc = cli_getopt_check(argc, argv, flags, &help, err);
+    if (help)
+        out->action = BALLOON_HELP;
+    if (rc < 0 || help)
+        return rc;
     cli_getopt_reset();
     while ((opt = cli_getopt(argc, argv, flags, err)) != -1) {
         switch (opt) {
@@ -44,9 +50,6 @@ static int read_flags(int argc, char **argv, const struct option *flags,
             break;
         case OPT_JSON:
             out->json = true;
-            break;
-        case OPT_HELP:
-            out->action = BALLOON_HELP;
             break;
         default:
             return -EINVAL;

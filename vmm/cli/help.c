@@ -32,6 +32,10 @@ static const char run_text[] =
     "  --balloon SIZE         a balloon with this initial target, 0 for an empty one\n"
     "  --scatter-gather WORD  how the balloon offers scatter-gather chains: auto (bit 63), bit3, "
     "off\n"
+    "  --deflate-on-oom       let the guest take memory back when it runs out\n"
+    "  --must-tell-host       have the guest tell before it uses a page again\n"
+    "  --virtio-discovery WORD\n"
+    "                         how the guest finds its devices: acpi, cmdline (default: acpi)\n"
     "  --backing WORD         host pages behind guest memory: 4k, thp, hugetlb-2m (default: 4k)\n"
     "  --api-sock PATH        serve the control socket at PATH, which must not exist yet\n"
     "  --no-console           do not read standard input\n"
@@ -47,7 +51,7 @@ static const char run_text[] =
     "the\n"
     "machine cannot be built or fails; 2 for a bad command line or configuration; 128+N when "
     "signal N\n"
-    "(SIGHUP, SIGINT, SIGTERM) ended it.\n";
+    "(SIGHUP, SIGINT, SIGTERM, ...) ended it.\n";
 
 static const char balloon_text[] =
     "Usage: aerostat balloon set SIZE --api-sock PATH [--wait SECONDS]\n"

@@ -15,7 +15,7 @@ struct run_options {
     struct vm_config config;
     enum log_level log_level;
     bool console_input; /* false: --no-console */
-    bool help;
+    bool help;          /* asked for, whatever else was wrong; the rest is then as by default */
 };
 
 /*

@@ -2,32 +2,29 @@
 /* `aerostat run`: a machine, its control socket and its console on one loop, until the guest, a
  * signal or the user ends it. */
 #include <errno.h>
-#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "vmm/api/server.h"
-#include "vmm/base/cleanup.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/console.h"
 #include "vmm/cli/end.h"
 #include "vmm/cli/help.h"
 #include "vmm/cli/options.h"
+#include "vmm/cli/signals.h"
 #include "vmm/event/loop.h"
 #include "vmm/machine/machine.h"
 
 /* Everything one run is made of, in the order in which it comes up. */
 struct run {
     struct run_options options;
-    sigset_t old_mask;
-    int signal_fd;
-    int signo; /* of the signal that ended the run, 0 for none */
+    struct signals signals;
+    int signo;      /* of the signal that ended the run, 0 for none */
+    bool requested; /* by a signal, or from the console */
     struct ev_loop *loop;
-    struct ev_source *signals;
     struct machine *machine;
     struct api_server *api;
     struct console *console;
@@ -72,58 +69,41 @@ static size_t console_to_guest(void *arg, const uint8_t *data, size_t len)
 static void console_leave(void *arg)
 {
     struct run *run = arg;
+    run->requested = true;
     machine_stop(run->machine, MACHINE_END_REQUESTED);
 }
 
 static const struct console_ops console_ops = {.input = console_to_guest, .leave = console_leave};
 
-/* The number of the signal that came, 0 for none. */
-static int read_signal(int fd)
-{
-    struct signalfd_siginfo info = {0};
-    return read(fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
-}
-
-static void on_signal(void *arg, uint32_t events)
+static void on_end(void *arg, int signo)
 {
     struct run *run = arg;
-    (void)events;
-    int signo = read_signal(run->signal_fd);
-    if (signo == 0)
-        return;
     if (run->signo == 0)
         run->signo = signo;
+    run->requested = true;
     machine_stop(run->machine, MACHINE_END_REQUESTED);
 }
 
-/* Before any thread, so that all inherit the mask and the loop alone hears of the signals. */
-static int catch_signals(struct run *run, struct err *err)
+static void on_suspend(void *arg)
 {
-    sigset_t mask;
-    (void)sigemptyset(&mask);
-    (void)sigaddset(&mask, SIGTERM);
-    (void)sigaddset(&mask, SIGINT);
-    /* nohup(1) wants a process to outlive its terminal; an ignored signal that is blocked would
-     * still be received. */
-    struct sigaction hangup;
-    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
-        (void)sigaddset(&mask, SIGHUP);
-    /* A client or a pipe that is gone, and a terminal whose foreground is another's, are errors of
-     * a call, not our end. */
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGTTOU, SIG_IGN);
-    (void)signal(SIGTTIN, SIG_IGN);
-    if (sigprocmask(SIG_BLOCK, &mask, &run->old_mask) < 0)
-        return err_sys(err, -errno, "signals cannot be blocked");
-    run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-    return run->signal_fd < 0 ? err_sys(err, -errno, "signals cannot be received") : 0;
+    struct run *run = arg;
+    console_suspend(run->console);
 }
+
+static void on_resume(void *arg)
+{
+    struct run *run = arg;
+    console_resume(run->console);
+}
+
+static const struct signal_ops signal_ops = {
+    .end = on_end, .suspend = on_suspend, .resume = on_resume};
 
 static int start_loop(struct run *run, struct err *err)
 {
     int rc = ev_loop_create(&run->loop);
     if (rc == 0)
-        rc = ev_fd_add(run->loop, run->signal_fd, EPOLLIN, on_signal, run, &run->signals);
+        rc = signals_watch(&run->signals, run->loop, &signal_ops, run);
     return rc < 0 ? err_sys(err, rc, "the event loop cannot be created") : 0;
 }
 
@@ -150,7 +130,7 @@ static int start_console(struct run *run, struct err *err)
 
 static int bring_up(struct run *run, struct err *err)
 {
-    int rc = catch_signals(run, err);
+    int rc = signals_catch(&run->signals, err);
     if (rc == 0)
         rc = start_loop(run, err);
     if (rc == 0)
@@ -167,12 +147,15 @@ static int bring_up(struct run *run, struct err *err)
 /* In reverse, the terminal first: what is logged from here on finds it as it was. */
 static void take_down(struct run *run)
 {
+    if (run->requested)
+        console_suspend(run->console);
     console_destroy(run->console);
     api_server_destroy(run->api);
+    /* Terminal and socket are as they were: a second signal may end us at once. */
+    signals_release(&run->signals);
     machine_destroy(run->machine);
-    ev_source_remove(run->signals);
+    signals_finish(&run->signals);
     ev_loop_destroy(run->loop);
-    fd_close(&run->signal_fd);
     run_options_finish(&run->options);
 }
 
@@ -193,13 +176,16 @@ static int run_machine(struct run *run)
         }
     }
     take_down(run);
+    /* Who watched the guest's console is told why it fell silent; a script asks for that. */
+    if (run->options.log_level == LOG_WARN && isatty(STDIN_FILENO))
+        log_set_level(LOG_INFO);
     log_msg(level, "%s", text);
     return status;
 }
 
 int cli_run(int argc, char **argv)
 {
-    struct run run = {.signal_fd = -1};
+    struct run run = {.signals = {.fd = -1}};
     struct err err = {0};
     int rc = run_options_parse(argc, argv, &run.options, &err);
     if (rc == 0 && run.options.help) {

@@ -18,6 +18,9 @@ enum {
     OPT_API_SOCK,
     OPT_BACKING,
     OPT_SCATTER_GATHER,
+    OPT_DEFLATE_ON_OOM,
+    OPT_MUST_TELL_HOST,
+    OPT_VIRTIO_DISCOVERY,
     OPT_LOG_LEVEL,
     OPT_NO_CONSOLE,
 };
@@ -33,6 +36,9 @@ static const struct option run_flags[] = {
     {"api-sock", required_argument, NULL, OPT_API_SOCK},
     {"backing", required_argument, NULL, OPT_BACKING},
     {"scatter-gather", required_argument, NULL, OPT_SCATTER_GATHER},
+    {"deflate-on-oom", no_argument, NULL, OPT_DEFLATE_ON_OOM},
+    {"must-tell-host", no_argument, NULL, OPT_MUST_TELL_HOST},
+    {"virtio-discovery", required_argument, NULL, OPT_VIRTIO_DISCOVERY},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"no-console", no_argument, NULL, OPT_NO_CONSOLE},
     {"help", no_argument, NULL, OPT_HELP},
@@ -101,56 +107,69 @@ static int apply(struct run_options *options, int opt, const char *text, struct 
     case OPT_SCATTER_GATHER:
         return cfg_parse_scatter_gather("--scatter-gather", text, &cfg->balloon.scatter_gather,
                                         err);
+    case OPT_DEFLATE_ON_OOM:
+        cfg->balloon.deflate_on_oom = true;
+        return 0;
+    case OPT_MUST_TELL_HOST:
+        cfg->balloon.must_tell_host = true;
+        return 0;
+    case OPT_VIRTIO_DISCOVERY:
+        return cfg_parse_discovery("--virtio-discovery", text, &cfg->virtio_on_cmdline, err);
     case OPT_LOG_LEVEL:
         return set_log_level(&options->log_level, text, err);
     case OPT_NO_CONSOLE:
         options->console_input = false;
-        return 0;
-    case OPT_HELP:
-        options->help = true;
         return 0;
     default:
         return 0;
     }
 }
 
-/* First pass: the file, which the flags of the second pass override, and whether all of the command
- * line is well formed. */
-static int find_config(int argc, char **argv, const char **out_path, struct err *err)
+/* The file, which the flags override wherever they stand. NULL when none is given. */
+static const char *find_config(int argc, char **argv)
 {
     const char *path = NULL;
     int opt;
     cli_getopt_reset();
-    while ((opt = cli_getopt(argc, argv, run_flags, err)) != -1) {
-        if (opt == '?')
-            return -EINVAL;
-        if (opt != OPT_CONFIG)
-            continue;
-        if (path != NULL)
-            return err_set(err, -EINVAL, "--config is given twice");
-        path = optarg;
+    while ((opt = cli_getopt(argc, argv, run_flags, NULL)) != -1) {
+        if (opt == OPT_CONFIG)
+            path = optarg;
     }
-    if (optind < argc)
-        return err_set(err, -EINVAL, "unexpected argument \"%.80s\"", argv[optind]);
-    *out_path = path;
-    return 0;
+    return path;
+}
+
+/* The flag's name if it says how a balloon is to be, otherwise NULL. */
+static const char *balloon_flag(int opt)
+{
+    switch (opt) {
+    case OPT_SCATTER_GATHER:
+        return "--scatter-gather";
+    case OPT_DEFLATE_ON_OOM:
+        return "--deflate-on-oom";
+    case OPT_MUST_TELL_HOST:
+        return "--must-tell-host";
+    default:
+        return NULL;
+    }
 }
 
 static int apply_flags(int argc, char **argv, struct run_options *options, struct err *err)
 {
-    bool sg_asked = false;
+    const char *needs_balloon = NULL;
     int opt;
     cli_getopt_reset();
     while ((opt = cli_getopt(argc, argv, run_flags, err)) != -1) {
-        sg_asked = sg_asked || opt == OPT_SCATTER_GATHER;
+        if (needs_balloon == NULL)
+            needs_balloon = balloon_flag(opt);
         int rc = apply(options, opt, optarg, err);
         if (rc < 0)
             return rc;
     }
-    if (sg_asked && !options->config.has_balloon && !options->help)
+    if (needs_balloon != NULL && !options->config.has_balloon)
         return err_set(err, -EINVAL,
-                       "--scatter-gather needs a balloon: give --balloon SIZE, or a balloon "
-                       "section in the configuration file");
+                       "%s needs a balloon: give --balloon SIZE, or a balloon section in the "
+                       "configuration file",
+                       needs_balloon);
     return 0;
 }
 
@@ -159,13 +178,15 @@ int run_options_parse(int argc, char **argv, struct run_options *out, struct err
     *out = (struct run_options){.log_level = LOG_WARN, .console_input = true};
     if (cfg_init(&out->config) < 0)
         return err_set(err, -ENOMEM, "out of memory");
-    const char *path = NULL;
-    int rc = find_config(argc, argv, &path, err);
-    if (rc == 0 && path != NULL)
+    int rc = cli_getopt_check(argc, argv, run_flags, &out->help, err);
+    if (rc < 0 || out->help)
+        return rc;
+    if (optind < argc)
+        return err_set(err, -EINVAL, "unexpected argument \"%.80s\"", argv[optind]);
+    const char *path = find_config(argc, argv);
+    if (path != NULL)
         rc = cfg_load(&out->config, path, err);
-    if (rc == 0)
-        rc = apply_flags(argc, argv, out, err);
-    return rc;
+    return rc < 0 ? rc : apply_flags(argc, argv, out, err);
 }
 
 void run_options_finish(struct run_options *options)

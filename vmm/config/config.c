@@ -11,6 +11,7 @@
 
 #include "vmm/base/cleanup.h"
 #include "vmm/base/num.h"
+#include "vmm/base/path.h"
 
 #define FILE_LIMIT        MIB
 #define DEFAULT_MEM_BYTES (128 * MIB)
@@ -61,15 +62,17 @@ static int read_all(int fd, const char *path, char *text, size_t *out_len, struc
 
 int cfg_load(struct vm_config *cfg, const char *path, struct err *err)
 {
+    char name[PATH_SHOWN_MAX];
+    path_show(path, name);
     AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return err_sys(err, -errno, "%s: cannot be opened", path);
+        return err_sys(err, -errno, "%s: cannot be opened", name);
     AUTO_FREE char *text = malloc(FILE_LIMIT + 1);
     if (text == NULL)
-        return err_set(err, -ENOMEM, "%s: out of memory", path);
+        return err_set(err, -ENOMEM, "%s: out of memory", name);
     size_t len = 0;
-    int rc = read_all(fd, path, text, &len, err);
-    return rc < 0 ? rc : cfg_parse(cfg, path, text, len, err);
+    int rc = read_all(fd, name, text, &len, err);
+    return rc < 0 ? rc : cfg_parse(cfg, name, text, len, err);
 }
 
 static int check_memory(const struct vm_config *cfg, struct err *err)

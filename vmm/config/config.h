@@ -4,13 +4,18 @@
  * own) and from command-line values. Plain data, owned by the caller. No thread rules.
  *
  * Sections and keys, required ones as Firecracker requires them:
- *   boot-source     kernel_image_path (required), initrd_path, boot_args
- *   machine-config  vcpu_count, mem_size_mib (required), smt, cpu_template, track_dirty_pages,
- * huge_pages; ours: backing, virtio_discovery balloon         amount_mib, deflate_on_oom
- * (required), stats_polling_interval_s, free_page_hinting, free_page_reporting; ours:
- * scatter_gather, must_tell_host No section is required, because the command line may give the
- * kernel. Firecracker's further sections may be null or an empty array; anything else in them is
- * refused by name, so that no file asks for a device and silently gets none.
+ *
+ * boot-source: kernel_image_path (required), initrd_path, boot_args.
+ *
+ * machine-config: vcpu_count, mem_size_mib (required), smt, cpu_template, track_dirty_pages,
+ * huge_pages; ours: backing, virtio_discovery.
+ *
+ * balloon: amount_mib, deflate_on_oom (required), stats_polling_interval_s, free_page_hinting,
+ * free_page_reporting; ours: scatter_gather, must_tell_host.
+ *
+ * No section is required, because the command line may give the kernel. Firecracker's further
+ * sections may be null or an empty array; anything else in them is refused by name, so that no file
+ * asks for a device and silently gets none.
  */
 #ifndef AEROSTAT_CONFIG_H
 #define AEROSTAT_CONFIG_H
@@ -95,6 +100,7 @@ int cfg_parse_count(const char *what, const char *text, uint64_t min, uint64_t m
 int cfg_parse_backing(const char *what, const char *text, enum gm_backing *out, struct err *err);
 int cfg_parse_scatter_gather(const char *what, const char *text, enum balloon_sg *out,
                              struct err *err);
+int cfg_parse_discovery(const char *what, const char *text, bool *out_on_cmdline, struct err *err);
 
 /* The word that stands for a value, a static string. */
 const char *cfg_backing_name(enum gm_backing backing);

@@ -42,6 +42,8 @@ extern const struct cfg_word cfg_backing_words[];
 extern const size_t cfg_backing_word_count;
 extern const struct cfg_word cfg_sg_words[];
 extern const size_t cfg_sg_word_count;
+extern const struct cfg_word cfg_discovery_words[];
+extern const size_t cfg_discovery_word_count;
 
 /* Records "file: path: sentence" and returns -EINVAL. */
 int cfg_bad(const struct cfg_at *at, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

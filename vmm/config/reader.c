@@ -38,8 +38,16 @@ int cfg_json_load(const char *name, const char *text, size_t len, json_t **out, 
 {
     if (len == 0)
         return err_set(err, -EINVAL, "%s: is empty, must be a JSON object", name);
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+        return err_set(err, -EINVAL,
+                       "%s: begins with a byte order mark; save it as UTF-8 without one", name);
+    /* Any value, so that one that is no object is called by its type: without, jansson would
+     * propose an array too. */
     json_error_t where;
-    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &where);
+    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
+    if (root == NULL && json_error_code(&where) == json_error_null_character)
+        return err_set(err, -EINVAL, "%s:%d:%d: \\u0000 is not allowed in a string", name,
+                       where.line, where.column);
     if (root == NULL)
         return err_set(err, -EINVAL, "%s:%d:%d: %s", name, where.line, where.column, where.text);
     *out = root;

@@ -98,10 +98,9 @@ static int read_backing(const struct cfg_at *at, const json_t *value, void *dst)
 
 static int read_discovery(const struct cfg_at *at, const json_t *value, void *dst)
 {
-    static const struct cfg_word words[] = {{"acpi", false}, {"cmdline", true}};
     struct vm_config *cfg = dst;
     unsigned on_cmdline = 0;
-    int rc = cfg_read_word(at, value, words, ARRAY_LEN(words), &on_cmdline);
+    int rc = cfg_read_word(at, value, cfg_discovery_words, cfg_discovery_word_count, &on_cmdline);
     if (rc == 0)
         cfg->virtio_on_cmdline = on_cmdline != 0;
     return rc;

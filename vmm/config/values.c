@@ -16,6 +16,9 @@ const struct cfg_word cfg_sg_words[] = {
     {"auto", BALLOON_SG_AUTO}, {"bit3", BALLOON_SG_BIT3}, {"off", BALLOON_SG_OFF}};
 const size_t cfg_sg_word_count = ARRAY_LEN(cfg_sg_words);
 
+const struct cfg_word cfg_discovery_words[] = {{"acpi", false}, {"cmdline", true}};
+const size_t cfg_discovery_word_count = ARRAY_LEN(cfg_discovery_words);
+
 /*
  * Reads decimal digits; *out saturates at UINT64_MAX. Returns what follows them, or NULL when there
  * is none: no blank, sign or base prefix, which strtoull(3) would let pass.
@@ -65,7 +68,9 @@ int cfg_parse_size(const char *what, const char *text, uint64_t *out_bytes, stru
     const char *suffix = read_digits(text, &value);
     uint64_t unit = suffix == NULL ? 0 : unit_of(suffix);
     int rc = 0;
-    if (unit == 0)
+    if (text[0] == '-' && text[1] >= '0' && text[1] <= '9')
+        rc = err_set(err, -EINVAL, "%s: %.40s: a size cannot be negative", what, text);
+    else if (unit == 0)
         rc = err_set(err, -EINVAL,
                      "%s: \"%.40s\" is not a size: give a whole number with K, M or G, or alone "
                      "for MiB",
@@ -138,6 +143,15 @@ int cfg_parse_scatter_gather(const char *what, const char *text, enum balloon_sg
     int rc = parse_word(what, text, cfg_sg_words, cfg_sg_word_count, &value, err);
     if (rc == 0)
         *out = (enum balloon_sg)value;
+    return rc;
+}
+
+int cfg_parse_discovery(const char *what, const char *text, bool *out_on_cmdline, struct err *err)
+{
+    unsigned value = 0;
+    int rc = parse_word(what, text, cfg_discovery_words, cfg_discovery_word_count, &value, err);
+    if (rc == 0)
+        *out_on_cmdline = value != 0;
     return rc;
 }
 

@@ -111,6 +111,22 @@ START_TEST(an_answer_is_read_strictly)
 }
 END_TEST
 
+/* Those that end where they say, or cannot be told the end of: a close adds nothing. */
+static const char *const framed[] = {
+    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n",
+};
+
+START_TEST(an_answer_ends_where_it_says_though_the_server_does_not_close)
+{
+    struct liar liar = {.bytes = framed[_i], .len = strlen(framed[_i]), .hold = true};
+    int rc = ask(&liar, 2000);
+    ck_assert_msg(rc == (_i < 2 ? 0 : -EPROTO), "%s", err.text);
+    api_response_finish(&response);
+}
+END_TEST
+
 START_TEST(an_answer_without_bound_is_given_up)
 {
     size_t len = API_RESPONSE_LIMIT + 100;
@@ -229,6 +245,8 @@ Suite *client_suite(void)
     TCase *tc = tcase_create("client");
     tcase_add_checked_fixture(tc, fixture_setup, fixture_teardown);
     tcase_add_loop_test(tc, an_answer_is_read_strictly, 0, (int)ARRAY_LEN(answers));
+    tcase_add_loop_test(tc, an_answer_ends_where_it_says_though_the_server_does_not_close, 0,
+                        (int)ARRAY_LEN(framed));
     tcase_add_test(tc, an_answer_without_bound_is_given_up);
     tcase_add_test(tc, a_server_that_does_not_finish_is_given_up_in_time);
     tcase_add_test(tc, a_socket_that_is_not_served_says_why);

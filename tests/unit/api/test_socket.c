@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -63,6 +64,51 @@ START_TEST(a_stale_socket_is_refused_and_left_alone)
     close(fd);
     expect_refused(-EADDRINUSE, "was left behind by a process that has ended; remove it");
     ck_assert_int_eq(unlink(fx.path), 0);
+}
+END_TEST
+
+START_TEST(a_datagram_socket_is_in_use_but_no_control_socket)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    strcpy(addr.sun_path, fx.path);
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+    expect_refused(-EADDRINUSE, "is in use by something that is no stream socket");
+    close(fd);
+    ck_assert_int_eq(unlink(fx.path), 0);
+}
+END_TEST
+
+START_TEST(a_socket_of_somebody_else_is_not_called_stale)
+{
+    if (geteuid() != 0)
+        return;
+    fixture_start();
+    ck_assert_int_eq(chmod(fx.dir, 0755), 0);
+    ck_assert_int_eq(setresuid(-1, 65534, 0), 0);
+    expect_refused(-EADDRINUSE,
+                   "something is there already and cannot be examined: Permission denied");
+    ck_assert_int_eq(setresuid(-1, 0, 0), 0);
+}
+END_TEST
+
+START_TEST(a_server_that_cannot_start_leaves_no_socket_and_closes_nothing_twice)
+{
+    int spare = dup(STDIN_FILENO);
+    ck_assert_int_eq(close(spare), 0);
+    struct rlimit before;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    for (rlim_t more = 0; more < 4; more++) {
+        struct rlimit few = {.rlim_cur = (rlim_t)spare + more, .rlim_max = before.rlim_max};
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+        int rc = create(fx.path);
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+        ck_assert_msg(rc < 0 || more > 1, "%lu", (unsigned long)more);
+        ck_assert_int_eq(access(fx.path, F_OK), -1);
+        int fd = dup(STDIN_FILENO);
+        ck_assert_int_eq(fd, spare);
+        close(fd);
+    }
 }
 END_TEST
 
@@ -151,6 +197,9 @@ Suite *socket_suite(void)
     tcase_add_test(tc, the_longest_path_works);
     tcase_add_test(tc, destroying_removes_the_socket_and_may_be_repeated);
     tcase_add_test(tc, a_socket_that_took_our_place_is_not_removed);
+    tcase_add_test(tc, a_datagram_socket_is_in_use_but_no_control_socket);
+    tcase_add_test(tc, a_socket_of_somebody_else_is_not_called_stale);
+    tcase_add_test(tc, a_server_that_cannot_start_leaves_no_socket_and_closes_nothing_twice);
     suite_add_tcase(suite, tc);
     return suite;
 }

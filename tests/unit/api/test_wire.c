@@ -93,7 +93,7 @@ static const struct {
     const char *status;
     const char *word;
 } bodies[] = {
-    {LIMIT, "HTTP/1.1 400", "expected near end of file"},
+    {LIMIT, "HTTP/1.1 400", "near end of file"},
     {LIMIT + 1, "HTTP/1.1 413", "larger than the maximum of 16384 bytes"},
     {100000, "HTTP/1.1 413", "larger than the maximum of 16384 bytes"},
 };
@@ -209,6 +209,30 @@ START_TEST(connections_over_the_limit_are_served_when_others_end)
 }
 END_TEST
 
+#define CONNECTION_LIMIT 16
+
+START_TEST(silent_clients_that_time_out_together_leave_a_socket_that_serves)
+{
+    fx.target.silence_s = 1;
+    fixture_start();
+    int fds[CONNECTION_LIMIT];
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+            fds[i] = fixture_connect();
+            ck_assert_int_eq(send(fds[i], "GET / HT", 8, MSG_NOSIGNAL), 8);
+        }
+        /* Each is hung up on; nobody else says a word meanwhile. */
+        char byte;
+        for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+            ck_assert_int_le(recv(fds[i], &byte, 1, 0), 0);
+        still_serves();
+        for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+            close(fds[i]);
+    }
+    still_serves();
+}
+END_TEST
+
 Suite *wire_suite(void)
 {
     Suite *suite = suite_create("wire");
@@ -226,6 +250,7 @@ Suite *wire_suite(void)
     tcase_add_test(tc, clients_that_go_away_leave_nothing_behind);
     tcase_add_test(tc, a_few_idle_connections_keep_nobody_out);
     tcase_add_test(tc, connections_over_the_limit_are_served_when_others_end);
+    tcase_add_test(tc, silent_clients_that_time_out_together_leave_a_socket_that_serves);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -101,6 +101,34 @@ START_TEST(the_setup_header_reaches_the_zero_page_and_nothing_else_of_the_file_d
 }
 END_TEST
 
+START_TEST(no_address_of_the_file_reaches_the_zero_page)
+{
+    struct setup_header clean;
+    ck_assert_msg(boot(NULL) == 0, "%s", fx_err.text);
+    ck_assert_int_eq(gm_read(gm, LAYOUT_ZERO_PAGE + 0x1f1, &clean, sizeof(clean)), 0);
+    bz.hdr.realmode_swtch = 0x11111111;
+    bz.hdr.start_sys_seg = 0x1111;
+    bz.hdr.loadflags |= CAN_USE_HEAP;
+    bz.hdr.setup_move_size = 0x1111;
+    bz.hdr.code32_start = 0x11111111;
+    bz.hdr.ramdisk_image = 0x11111111;
+    bz.hdr.ramdisk_size = 0x1111;
+    bz.hdr.bootsect_kludge = 0x11111111;
+    bz.hdr.heap_end_ptr = 0x1111;
+    bz.hdr.cmd_line_ptr = 0x11111111;
+    bz.hdr.hardware_subarch = 1;
+    bz.hdr.hardware_subarch_data = UINT64_C(0x1111111111111111);
+    bz.hdr.setup_data = UINT64_C(0x1111111111111111);
+    gm_destroy(gm);
+    gm = fx_gm(16);
+    ck_assert_msg(boot(NULL) == 0, "%s", fx_err.text);
+    struct setup_header now;
+    ck_assert_int_eq(gm_read(gm, LAYOUT_ZERO_PAGE + 0x1f1, &now, sizeof(now)), 0);
+    ck_assert_mem_eq(&now, &clean, sizeof(now));
+    ck_assert_uint_eq(fx_peek(gm, LAYOUT_ZERO_PAGE + 0x250, 8), 0);
+}
+END_TEST
+
 #define LIE(name, statement)                                                                       \
     static void name(void)                                                                         \
     {                                                                                              \
@@ -221,6 +249,7 @@ Suite *bzimage_suite(void)
     tcase_add_test(t, a_kernel_that_is_not_relocatable_keeps_its_address);
     tcase_add_test(t, what_follows_the_code_in_the_file_is_not_loaded);
     tcase_add_test(t, the_setup_header_reaches_the_zero_page_and_nothing_else_of_the_file_does);
+    tcase_add_test(t, no_address_of_the_file_reaches_the_zero_page);
     tcase_add_loop_test(t, a_lying_setup_header_is_refused_with_a_sentence, 0, ARRAY_LEN(lies));
     tcase_add_test(t, every_truncation_is_refused);
     tcase_add_test(t, the_command_line_is_bounded_by_what_the_kernel_takes);

@@ -5,10 +5,12 @@
 
 #include <check.h>
 
+Suite *balloon_suite(void);
 Suite *console_suite(void);
 Suite *end_suite(void);
 Suite *escape_suite(void);
 Suite *options_suite(void);
+Suite *signals_suite(void);
 Suite *terminal_suite(void);
 
 #endif

@@ -162,6 +162,26 @@ START_TEST(a_deaf_guest_and_a_closed_pipe_do_not_spin_the_loop)
 }
 END_TEST
 
+START_TEST(a_byte_that_another_process_took_is_not_waited_for)
+{
+    /* Both hear of the one byte in the same turn of the loop; it does not arrive twice. */
+    struct console *other = NULL;
+    int fds[2];
+    ck_assert_int_eq(pipe(fds), 0);
+    ck_assert_int_eq(write(fds[1], "x", 1), 1);
+    int same = dup(fds[0]);
+    ck_assert_int_eq(console_create(same, loop, &ops, NULL, &other, &err), 0);
+    guest.want = 2;
+    (void)alarm(5);
+    serve(fds[0], 200);
+    ck_assert_uint_eq(guest.len, 1);
+    console_destroy(other);
+    for (size_t i = 0; i < 2; i++)
+        close(fds[i]);
+    close(same);
+}
+END_TEST
+
 START_TEST(input_that_cannot_be_watched_is_an_error)
 {
     ck_assert_int_lt(console_create(-1, loop, &ops, NULL, &console, &err), 0);
@@ -181,6 +201,7 @@ Suite *console_suite(void)
     tcase_add_test(tc, a_regular_file_is_read_to_its_end);
     tcase_add_loop_test(tc, the_end_of_input_ends_nothing_else_and_costs_nothing, 0, 2);
     tcase_add_test(tc, a_deaf_guest_and_a_closed_pipe_do_not_spin_the_loop);
+    tcase_add_test(tc, a_byte_that_another_process_took_is_not_waited_for);
     tcase_add_test(tc, input_that_cannot_be_watched_is_an_error);
     suite_add_tcase(suite, tc);
     return suite;

@@ -9,7 +9,7 @@
 #include "vmm/base/num.h"
 #include "vmm/cli/options.h"
 
-#define MAX_ARGS 24
+#define MAX_ARGS 32
 
 static struct err err;
 
@@ -50,7 +50,7 @@ START_TEST(every_flag_reaches_its_field)
     struct run_options o;
     int rc = parse_run("run --kernel k --initrd=i --cmdline quiet --mem 2G --cpus 2 --balloon 512M "
                        "--api-sock s --backing thp --scatter-gather bit3 --log-level debug "
-                       "--no-console",
+                       "--no-console --deflate-on-oom --must-tell-host --virtio-discovery cmdline",
                        &o);
     ck_assert_msg(rc == 0, "%s", err.text);
     ck_assert_str_eq(o.config.kernel_path, "k");
@@ -61,6 +61,9 @@ START_TEST(every_flag_reaches_its_field)
     ck_assert(o.config.has_balloon);
     ck_assert_uint_eq(o.config.balloon.target_bytes, 512 * MIB);
     ck_assert_int_eq(o.config.balloon.scatter_gather, BALLOON_SG_BIT3);
+    ck_assert(o.config.balloon.deflate_on_oom);
+    ck_assert(o.config.balloon.must_tell_host);
+    ck_assert(o.config.virtio_on_cmdline);
     ck_assert_str_eq(o.config.api_sock, "s");
     ck_assert_int_eq(o.config.backing, GM_BACKING_THP);
     ck_assert_int_eq(o.log_level, LOG_DEBUG);
@@ -115,24 +118,33 @@ START_TEST(the_balloon_of_the_file_takes_the_form_of_the_flag)
 }
 END_TEST
 
-START_TEST(the_last_of_a_repeated_flag_counts)
+static const char *const helps[] = {
+    "run --help",
+    "run -h",
+    "run --foo --help",
+    "run --help --foo",
+    "run stray --mem x --help",
+    "run --kernel a --kernel b -h",
+    "run --config /nonexistent.json --help",
+    "run --help --scatter-gather off",
+    "run --help --kernel",
+};
+
+START_TEST(help_is_given_whatever_else_is_wrong)
 {
     struct run_options o;
-    ck_assert_int_eq(parse_run("run --kernel a --kernel b --mem 16M --mem 32M", &o), 0);
-    ck_assert_str_eq(o.config.kernel_path, "b");
-    ck_assert_uint_eq(o.config.mem_bytes, 32 * MIB);
+    ck_assert_msg(parse_run(helps[_i], &o) == 0, "%s", err.text);
+    ck_assert(o.help);
     run_options_finish(&o);
 }
 END_TEST
 
-START_TEST(help_is_asked_for_by_either_flag)
+START_TEST(what_looks_like_help_but_is_a_value_is_none)
 {
     struct run_options o;
-    ck_assert_int_eq(parse_run("run --help", &o), 0);
-    ck_assert(o.help);
-    run_options_finish(&o);
-    ck_assert_int_eq(parse_run("run -h", &o), 0);
-    ck_assert(o.help);
+    ck_assert_int_eq(parse_run("run --kernel --help", &o), 0);
+    ck_assert(!o.help);
+    ck_assert_str_eq(o.config.kernel_path, "--help");
     run_options_finish(&o);
 }
 END_TEST
@@ -155,8 +167,8 @@ static const struct {
      "--mem: \"\" is not a size: give a whole number with K, M or G, or alone for MiB"},
     {"run --mem 1.5G",
      "--mem: \"1.5G\" is not a size: give a whole number with K, M or G, or alone for MiB"},
-    {"run --mem -1",
-     "--mem: \"-1\" is not a size: give a whole number with K, M or G, or alone for MiB"},
+    {"run --mem -1", "--mem: -1: a size cannot be negative"},
+    {"run -5", "-5: a size cannot be negative"},
     {"run --mem 5K", "--mem: 5K is not a multiple of the page size, 4096 bytes (4K)"},
     {"run --mem 99999999G", "--mem: 99999999G is above the maximum of 4194304G"},
     {"run --cpus 0", "--cpus: 0 is below the minimum of 1"},
@@ -171,6 +183,15 @@ static const struct {
                                   "balloon section in the configuration file"},
     {"run --log-level 3", "--log-level: \"3\" is not one of error, warn, info, debug"},
     {"run --config a --config b", "--config is given twice"},
+    {"run --kernel a --kernel b", "--kernel is given twice"},
+    {"run --mem 16M --cpus 1 --mem=16M", "--mem is given twice"},
+    {"run --no-console --no-console", "--no-console is given twice"},
+    {"run --kernel a --foo --kernel b", "unknown or ambiguous option --foo"},
+    {"run --deflate-on-oom", "--deflate-on-oom needs a balloon: give --balloon SIZE, or a balloon "
+                             "section in the configuration file"},
+    {"run --must-tell-host", "--must-tell-host needs a balloon: give --balloon SIZE, or a balloon "
+                             "section in the configuration file"},
+    {"run --virtio-discovery pci", "--virtio-discovery: \"pci\" is not one of acpi, cmdline"},
     {"run --config /nonexistent.json",
      "/nonexistent.json: cannot be opened: No such file or directory"},
     {"run --config /dev/null", "/dev/null: is empty, must be a JSON object"},
@@ -213,10 +234,10 @@ START_TEST(balloon_show_and_help_are_told_apart)
     ck_assert(!o.json);
     ck_assert_int_eq(parse_balloon("balloon show --json --api-sock s", &o), 0);
     ck_assert(o.json);
-    static const char *const helps[] = {"balloon --help", "balloon -h", "balloon set --help",
-                                        "balloon show -h"};
-    for (size_t i = 0; i < ARRAY_LEN(helps); i++) {
-        ck_assert_int_eq(parse_balloon(helps[i], &o), 0);
+    static const char *const asked[] = {"balloon --help", "balloon -h", "balloon set --help",
+                                        "balloon show -h", "balloon set x --wait y --foo -h"};
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        ck_assert_int_eq(parse_balloon(asked[i], &o), 0);
         ck_assert_int_eq(o.action, BALLOON_HELP);
     }
 }
@@ -237,6 +258,10 @@ static const struct {
     {"balloon set 4K --api-sock s", "balloon set: 4K is not a whole number of MiB"},
     {"balloon set x --api-sock s",
      "balloon set: \"x\" is not a size: give a whole number with K, M or G, or alone for MiB"},
+    {"balloon set -5 --api-sock s", "-5: a size cannot be negative"},
+    {"balloon set --api-sock s -512M", "-512M: a size cannot be negative"},
+    {"balloon set --api-sock s -- -5", "balloon set: -5: a size cannot be negative"},
+    {"balloon set 1M --api-sock s --api-sock t", "--api-sock is given twice"},
     {"balloon set 1M --api-sock s --wait 0", "--wait: 0 is below the minimum of 1"},
     {"balloon set 1M --api-sock s --wait", "--wait needs a value"},
     {"balloon set 1M --api-sock s --json", "unknown or ambiguous option --json"},
@@ -259,8 +284,8 @@ Suite *options_suite(void)
     tcase_add_test(tc, without_flags_all_is_default);
     tcase_add_loop_test(tc, flags_override_the_file_wherever_they_stand, 0, 2);
     tcase_add_test(tc, the_balloon_of_the_file_takes_the_form_of_the_flag);
-    tcase_add_test(tc, the_last_of_a_repeated_flag_counts);
-    tcase_add_test(tc, help_is_asked_for_by_either_flag);
+    tcase_add_loop_test(tc, help_is_given_whatever_else_is_wrong, 0, (int)ARRAY_LEN(helps));
+    tcase_add_test(tc, what_looks_like_help_but_is_a_value_is_none);
     tcase_add_loop_test(tc, a_bad_command_line_gets_one_exact_sentence, 0,
                         (int)ARRAY_LEN(bad_runs));
     tcase_add_loop_test(tc, balloon_set_reads_size_socket_and_patience, 0, 3);

@@ -38,9 +38,11 @@ static const struct {
     {"{\"machine-config\":{\"vcpu_count\":1,\n\"vcpu_count\":1}}",
      "vm.json:2:12: duplicate object key near '\"vcpu_count\"'"},
     {"{\"boot-source\":{\"kernel_image_path\":\"a\\u0000b\"}}",
-     "vm.json:1:46: \\u0000 is not allowed without JSON_ALLOW_NUL near '\"a\\u0000b\"'"},
-    {"12", "vm.json:1:2: '[' or '{' expected near '12'"},
+     "vm.json:1:46: \\u0000 is not allowed in a string"},
+    {"\xef\xbb\xbf{}", "vm.json: begins with a byte order mark; save it as UTF-8 without one"},
+    {"kernel=vmlinux", "vm.json:1:6: invalid token near 'kernel'"},
     /* Wrong types. */
+    {"12", "vm.json: must be an object, is the integer 12"},
     {"[]", "vm.json: must be an object, is an array"},
     {"{\"boot-source\":null}", "vm.json: boot-source: must be an object, is null"},
     {"{\"boot-source\":{\"kernel_image_path\":7}}",

@@ -9,6 +9,7 @@
 #include "tests/support/check_main.h"
 #include "tests/unit/config/suites.h"
 #include "vmm/base/num.h"
+#include "vmm/base/path.h"
 #include "vmm/config/config.h"
 
 static struct vm_config cfg;
@@ -128,7 +129,7 @@ START_TEST(every_example_in_configs_loads_and_passes_the_checks)
         n++;
     }
     closedir(dir);
-    ck_assert_int_ge(n, 4);
+    ck_assert_int_ge(n, 6);
 }
 END_TEST
 
@@ -143,6 +144,46 @@ START_TEST(a_file_that_cannot_be_read_is_named_with_the_reason)
                      "/dev/zero: is larger than the maximum of 1048576 bytes for a configuration");
     ck_assert_int_eq(cfg_load(&cfg, "/dev/null", &err), -EINVAL);
     ck_assert_str_eq(err.text, "/dev/null: is empty, must be a JSON object");
+}
+END_TEST
+
+START_TEST(a_long_path_leaves_room_for_the_reason)
+{
+    static char path[3000];
+    memset(path, 'a', sizeof(path) - 1);
+    for (size_t i = 0; i < sizeof(path) - 1; i += 200)
+        path[i] = '/';
+    strcpy(path + sizeof(path) - 13, "last/vm.json");
+    ck_assert_int_eq(cfg_load(&cfg, path, &err), -ENOENT);
+    ck_assert_int_eq(strncmp(err.text, "...", 3), 0);
+    ck_assert_ptr_nonnull(
+        strstr(err.text, "last/vm.json: cannot be opened: No such file or directory"));
+    ck_assert_uint_lt(strlen(err.text), 300);
+}
+END_TEST
+
+START_TEST(a_path_is_cut_between_characters)
+{
+    char shown[PATH_SHOWN_MAX];
+    char path[2 * PATH_SHOWN_MAX + 1];
+    path_show("/short", shown);
+    ck_assert_str_eq(shown, "/short");
+    memset(path, 'x', PATH_SHOWN_MAX);
+    path[PATH_SHOWN_MAX - 1] = '\0';
+    path_show(path, shown);
+    ck_assert_str_eq(shown, path);
+    /* Each case begins in another byte of the two of a character. */
+    for (size_t odd = 0; odd < 2; odd++) {
+        size_t len = 0;
+        for (; len + 2 < sizeof(path) - odd; len += 2)
+            memcpy(path + len, "\xc3\xa9", 2);
+        memcpy(path + len, "z", odd);
+        path[len + odd] = '\0';
+        path_show(path, shown);
+        ck_assert_int_eq(memcmp(shown, "...\xc3\xa9", 5), 0);
+        ck_assert_uint_ge(strlen(shown), PATH_SHOWN_MAX - 2);
+        ck_assert_uint_lt(strlen(shown), PATH_SHOWN_MAX);
+    }
 }
 END_TEST
 
@@ -231,6 +272,8 @@ static Suite *config_suite(void)
     tcase_add_test(tc, a_config_is_unchanged_after_an_error_in_its_last_section);
     tcase_add_test(tc, every_example_in_configs_loads_and_passes_the_checks);
     tcase_add_test(tc, a_file_that_cannot_be_read_is_named_with_the_reason);
+    tcase_add_test(tc, a_long_path_leaves_room_for_the_reason);
+    tcase_add_test(tc, a_path_is_cut_between_characters);
     tcase_add_test(tc, finishing_twice_is_harmless);
     tcase_add_loop_test(tc, what_spans_fields_is_checked, 0, (int)ARRAY_LEN(checks));
     suite_add_tcase(suite, tc);

@@ -45,7 +45,9 @@ static const struct {
     {"", "--mem: \"\"" NOT_A_SIZE},
     {"M", "--mem: \"M\"" NOT_A_SIZE},
     {"1.5G", "--mem: \"1.5G\"" NOT_A_SIZE},
-    {"-1M", "--mem: \"-1M\"" NOT_A_SIZE},
+    {"-1M", "--mem: -1M: a size cannot be negative"},
+    {"-", "--mem: \"-\"" NOT_A_SIZE},
+    {"-M", "--mem: \"-M\"" NOT_A_SIZE},
     {"+1M", "--mem: \"+1M\"" NOT_A_SIZE},
     {" 1M", "--mem: \" 1M\"" NOT_A_SIZE},
     {"1M ", "--mem: \"1M \"" NOT_A_SIZE},
@@ -131,6 +133,14 @@ START_TEST(an_unknown_word_is_answered_with_the_known_ones)
     ck_assert_int_eq(cfg_parse_scatter_gather("--scatter-gather", "", &sg, &err), -EINVAL);
     ck_assert_str_eq(err.text, "--scatter-gather: \"\" is not one of auto, bit3, off");
     ck_assert_int_eq(sg, BALLOON_SG_OFF);
+    bool on_cmdline = true;
+    ck_assert_int_eq(cfg_parse_discovery("--virtio-discovery", "pci", &on_cmdline, &err), -EINVAL);
+    ck_assert_str_eq(err.text, "--virtio-discovery: \"pci\" is not one of acpi, cmdline");
+    ck_assert(on_cmdline);
+    ck_assert_int_eq(cfg_parse_discovery("--virtio-discovery", "acpi", &on_cmdline, &err), 0);
+    ck_assert(!on_cmdline);
+    ck_assert_int_eq(cfg_parse_discovery("--virtio-discovery", "cmdline", &on_cmdline, &err), 0);
+    ck_assert(on_cmdline);
 }
 END_TEST
 

@@ -116,6 +116,30 @@ static int find_load_address(const struct boot_file *file, struct bzimage *image
     return 0;
 }
 
+/*
+ * What a boot loader fills in, or leaves at zero ("write" and "modify" in boot.rst): the kernel
+ * follows the addresses, and a file's would be of no machine.
+ */
+static void drop_loader_fields(struct setup_header *setup)
+{
+    setup->realmode_swtch = 0;
+    setup->start_sys_seg = 0;
+    setup->type_of_loader = 0;
+    setup->loadflags &= (uint8_t)~CAN_USE_HEAP;
+    setup->setup_move_size = 0;
+    setup->code32_start = 0;
+    setup->ramdisk_image = 0;
+    setup->ramdisk_size = 0;
+    setup->bootsect_kludge = 0;
+    setup->heap_end_ptr = 0;
+    setup->ext_loader_ver = 0;
+    setup->ext_loader_type = 0;
+    setup->cmd_line_ptr = 0;
+    setup->hardware_subarch = 0;
+    setup->hardware_subarch_data = 0;
+    setup->setup_data = 0;
+}
+
 int bzimage_load(const struct boot_file *file, const uint8_t *head, size_t head_len,
                  const struct gm *gm, struct kernel *out, struct err *err)
 {
@@ -140,6 +164,7 @@ int bzimage_load(const struct boot_file *file, const uint8_t *head, size_t head_
     rc = boot_file_load(file, image.code_offset, gm, dst, err);
     if (rc < 0)
         return rc;
+    drop_loader_fields(&image.setup);
     *out = (struct kernel){
         .protocol = BOOT_LINUX64,
         .entry_gpa = image.load_gpa + ENTRY64_OFFSET,

@@ -19,11 +19,10 @@ struct magic {
     const char *hint;
 };
 
-static const char gzip_hint[] = "it is compressed by gzip: unpack it (gzip -d) or give the bzImage";
-
 /* Files that people take for kernels, most specific first. */
 static const struct magic magics[] = {
-    {0, 2, "\x1f\x8b", gzip_hint},
+    {0, 2, "\x1f\x8b",
+     "it is compressed by gzip: unpack it (gzip -d) or give the bzImage; or is this the initrd?"},
     {0, 6, "\xfd\x37\x7a\x58\x5a", "it is compressed by xz: unpack it (xz -d) or give the bzImage"},
     {0, 4, "\x28\xb5\x2f\xfd", "it is compressed by zstd: unpack it (zstd -d) or give the bzImage"},
     {0, 4, "\x02\x21\x4c\x18", "it is compressed by lz4: unpack it (lz4 -d) or give the bzImage"},
