@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define MIB  ((size_t)1 << 20)
 #define PAGE ((size_t)4096)
@@ -151,23 +153,59 @@ void memory_free(const char *args)
     agent_ok("freed mib=%zu", len_bytes / MIB);
 }
 
-/* touch MIB: the host has memory behind these pages then, and the guest does not use them. */
+/* Makes the caller what the kernel kills first when memory runs out, instead of this machine's
+ * init. */
+static void be_expendable(void)
+{
+    FILE *file = fopen("/proc/self/oom_score_adj", "we");
+
+    if (file == NULL)
+        return;
+    (void)fputs("1000", file);
+    fclose(file);
+}
+
+static void touch_pages(size_t len_bytes, volatile size_t *touched)
+{
+    volatile unsigned char *base = map_anonymous(len_bytes, 0);
+
+    be_expendable();
+    if (base == MAP_FAILED)
+        _exit(1);
+    for (*touched = 0; *touched < len_bytes; *touched += PAGE)
+        base[*touched] = 1;
+    _exit(0);
+}
+
+/*
+ * touch MIB: the host has memory behind these pages then, and the guest does not use them. A
+ * process of its own does it, so that asking for more than there is ends only that: then every free
+ * page was touched.
+ */
 void memory_touch(const char *args)
 {
     size_t len_bytes;
     uint64_t unused;
-    void *base;
+    int status = 0;
+    volatile size_t *touched;
     long start_ms = agent_uptime_ms();
+    pid_t pid;
 
     if (!parse_mib(args, &len_bytes, &unused))
         return;
-    base = map_anonymous(len_bytes, 0);
-    if (base == MAP_FAILED) {
-        agent_error("mapping %zu MiB: %s", len_bytes / MIB, strerror(errno));
+    touched = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (touched == MAP_FAILED) {
+        agent_error("mapping a page: %s", strerror(errno));
         return;
     }
-    for (size_t offset = 0; offset < len_bytes; offset += PAGE)
-        ((volatile unsigned char *)base)[offset] = 1;
-    munmap(base, len_bytes);
-    agent_ok("touched mib=%zu ms=%ld", len_bytes / MIB, agent_uptime_ms() - start_ms);
+    pid = fork();
+    if (pid == 0)
+        touch_pages(len_bytes, touched);
+    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+        agent_error("a process to touch memory: %s", strerror(errno));
+    else if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        agent_error("mapping %zu MiB failed", len_bytes / MIB);
+    else
+        agent_ok("touched mib=%zu ms=%ld", *touched / MIB, agent_uptime_ms() - start_ms);
+    munmap((void *)touched, PAGE);
 }
