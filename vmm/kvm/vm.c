@@ -96,18 +96,6 @@ static int place_own_pages(struct vm *vm, uint64_t gpa, struct err *err)
     return ret < 0 ? err_sys(err, ret, "placing KVM's own pages at 0x%lx", (unsigned long)gpa) : 0;
 }
 
-static int create_chips(struct vm *vm, struct err *err)
-{
-    int ret = kvm_ioctl(vm->vm_fd, KVM_CREATE_IRQCHIP, 0);
-    if (ret < 0)
-        return err_sys(err, ret, "KVM_CREATE_IRQCHIP");
-    if (query_fd(&vm->kvm_fd, KVM_CAP_PIT2) <= 0)
-        return 0; /* a guest with a TSC deadline timer or kvmclock boots without a PIT */
-    struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
-    ret = kvm_ioctl(vm->vm_fd, KVM_CREATE_PIT2, (unsigned long)&pit);
-    return ret < 0 ? err_sys(err, ret, "KVM_CREATE_PIT2") : 0;
-}
-
 static int create_vm(struct vm *vm, struct err *err)
 {
     int fd = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
@@ -133,8 +121,6 @@ int vm_create(const char *dev_path, uint64_t own_pages_gpa, struct vm **out_vm, 
         ret = create_vm(vm, err);
     if (ret == 0)
         ret = place_own_pages(vm, own_pages_gpa, err);
-    if (ret == 0)
-        ret = create_chips(vm, err);
     if (ret < 0) {
         vm_destroy(vm);
         return ret;
@@ -181,6 +167,18 @@ int vm_add_memory(struct vm *vm, const struct gm *gm, struct err *err)
                            (unsigned long)slot.memory_size, (unsigned long)slot.guest_phys_addr);
     }
     return 0;
+}
+
+int vm_create_irqchip(struct vm *vm, struct err *err)
+{
+    int ret = kvm_ioctl(vm->vm_fd, KVM_CREATE_IRQCHIP, 0);
+    if (ret < 0)
+        return err_sys(err, ret, "KVM_CREATE_IRQCHIP");
+    if (query_fd(&vm->kvm_fd, KVM_CAP_PIT2) <= 0)
+        return 0; /* a guest with a TSC deadline timer or kvmclock boots without a PIT */
+    struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
+    ret = kvm_ioctl(vm->vm_fd, KVM_CREATE_PIT2, (unsigned long)&pit);
+    return ret < 0 ? err_sys(err, ret, "KVM_CREATE_PIT2") : 0;
 }
 
 int vm_add_ioeventfd(struct vm *vm, uint64_t gpa, uint32_t value, int fd, struct err *err)

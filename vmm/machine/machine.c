@@ -82,6 +82,8 @@ static int build(struct machine *machine, const struct vm_config *cfg, int conso
     int ret = create_vm(machine, cfg, err);
     if (ret == 0)
         ret = create_memory(machine, cfg, err);
+    if (ret == 0)
+        ret = vm_create_irqchip(machine->vm, err);
     if (ret == 0 && (ret = ev_loop_create(&machine->reclaim_loop)) < 0)
         ret = err_sys(err, ret, "reclaim loop");
     if (ret == 0)
