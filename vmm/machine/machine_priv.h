@@ -31,6 +31,7 @@ struct machine_vcpu {
     uint32_t id;
     pthread_t thread;
     bool thread_started;
+    _Atomic bool ended; /* the thread has left the guest for good */
 };
 
 struct machine {

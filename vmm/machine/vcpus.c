@@ -11,8 +11,7 @@
 
 /* Interrupts KVM_RUN and a blocking write to the console; its handler does nothing. */
 #define KICK_SIGNAL        (SIGRTMIN + 1)
-#define KICK_REPEAT_NS     10000000
-#define NS_PER_S           1000000000
+#define KICK_REPEAT_NS     1000000
 #define VCPU_THREAD_FORMAT "vcpu%u"
 
 static void on_kick(int signo)
@@ -80,6 +79,7 @@ static void *vcpu_thread(void *arg)
         vcpu_run(self->vcpu, &exit);
         handle_exit(self, &exit);
     }
+    atomic_store_explicit(&self->ended, true, memory_order_release);
     return NULL;
 }
 
@@ -144,29 +144,23 @@ void machine_kick_vcpus(struct machine *machine)
  * until the thread ends. The reclaim thread gets it too, since a vCPU may be waiting for it, and it
  * for a reader of its messages.
  */
-static void join(const struct machine *machine, pthread_t thread)
+static void join(const struct machine *machine, struct machine_vcpu *vcpu)
 {
-    for (;;) {
-        (void)pthread_kill(thread, KICK_SIGNAL);
+    const struct timespec pause = {.tv_nsec = KICK_REPEAT_NS};
+    while (!atomic_load_explicit(&vcpu->ended, memory_order_acquire)) {
+        (void)pthread_kill(vcpu->thread, KICK_SIGNAL);
         if (machine->reclaim_started)
             (void)pthread_kill(machine->reclaim_thread, KICK_SIGNAL);
-        struct timespec until;
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += KICK_REPEAT_NS;
-        if (until.tv_nsec >= NS_PER_S) {
-            until.tv_nsec -= NS_PER_S;
-            until.tv_sec++;
-        }
-        if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
-            return;
+        (void)nanosleep(&pause, NULL);
     }
+    (void)pthread_join(vcpu->thread, NULL);
 }
 
 void machine_join_vcpus(struct machine *machine)
 {
     for (uint32_t id = 0; id < machine->vcpu_count; id++) {
         if (machine->vcpus[id].thread_started)
-            join(machine, machine->vcpus[id].thread);
+            join(machine, &machine->vcpus[id]);
         machine->vcpus[id].thread_started = false;
     }
 }
