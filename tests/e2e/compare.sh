@@ -115,6 +115,10 @@ table() {
             printf format, name, $2, $3, sprintf("%.1f ms", $4 / 1000), $5, $6, $7, $8 " -> " $9, $10 " -> " $11
         }
         END { print "(MemFree and blocks of the guest memory file in MiB, before -> after)" }' "$rows"
+    case $backing in
+    4k) echo "(host pages of 4 KiB, of 2 MiB where it says 2M; guest kernel $(ready_fact kernel))" ;;
+    *) echo "(host pages of 2 MiB where the host kernel can; guest kernel $(ready_fact kernel))" ;;
+    esac
 }
 
 : >"$rows"
