@@ -94,10 +94,16 @@ field() { awk -v driver="$1" -v phase="$2" -v n="$3" '$1 == driver && $2 == phas
 time_of() { field "$1" "$2" 4 | awk '{ printf "%.1f ms", $1 / 1000 }'; }
 notifications_of() { field "$1" untouched 5 | awk '{ print $1, ($1 == 1 ? "notification" : "notifications") }'; }
 
-# compare_times PHASE TIMES: SG takes at most that part of PFN's time, and 1/100 of its notifications.
+# The least of column N over the rows of a driver whose phase is in the pattern: a machine that is busy elsewhere only adds.
+least() { # DRIVER PHASES N
+    awk -v driver="$1" -v phases="^($2)\$" -v n="$3" \
+        '$1 == driver && $2 ~ phases && (least == "" || $n < least) { least = $n } END { print least }' "$rows"
+}
+
+# compare_times PHASES TIMES: SG takes at most that part of PFN's time, and 1/100 of its notifications.
 compare_times() {
     local pfn_us sg_us pfn_n sg_n
-    pfn_us=$(field stock "$1" 4) sg_us=$(field sg "$1" 4) pfn_n=$(field stock "$1" 5) sg_n=$(field sg "$1" 5)
+    pfn_us=$(least stock "$1" 4) sg_us=$(least sg "$1" 4) pfn_n=$(least stock "$1" 5) sg_n=$(least sg "$1" 5)
     [ -n "$pfn_us" ] && [ -n "$sg_us" ] || return
     note "$1: PFN $pfn_us us, SG $sg_us us, ratio $((pfn_us / (sg_us + 1))); notifications $pfn_n and $sg_n"
     assert_le "$1: $2 times SG's microseconds, against PFN's" $((sg_us * $2)) "$pfn_us"
@@ -125,10 +131,12 @@ table() {
 for driver in stock sg; do
     measure $driver
     [ -z "$vm_pid" ] || vm_kill
-    if [ "$backing" = 4k ] && huge_pages_allowed; then measure_huge $driver; fi
-    [ -z "$vm_pid" ] || vm_kill
+    for _ in 1 2; do
+        if [ "$backing" = 4k ] && huge_pages_allowed; then measure_huge $driver; fi
+        [ -z "$vm_pid" ] || vm_kill
+    done
 done
-compare_times untouched 20
+compare_times "untouched|again" 20
 # Of populated memory in 4 KiB pages both forms pay the host's work for each page; only the rest differs.
 if [ "$backing" = 4k ]; then compare_times touched 1; else compare_times touched 20; fi
 compare_times touched-2M 20
