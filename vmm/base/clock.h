@@ -8,10 +8,4 @@
 /* Nanoseconds of CLOCK_MONOTONIC. Any thread; never fails. */
 uint64_t clock_mono_ns(void);
 
-/*
- * Nanoseconds since this process was forked, exact to one clock tick (10 ms): the kernel records no
- * more. 0 when /proc is not readable. Any thread.
- */
-uint64_t clock_process_age_ns(void);
-
 #endif

@@ -240,15 +240,6 @@ int ev_fd_add(struct ev_loop *loop, int fd, uint32_t events, ev_fd_fn fn, void *
     return add_source(loop, &model, out_source);
 }
 
-int ev_fd_set_events(struct ev_source *source, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data.ptr = source};
-    if (epoll_ctl(source->loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event) < 0)
-        return -errno;
-    source->events = events;
-    return 0;
-}
-
 int ev_timer_add(struct ev_loop *loop, ev_fn fn, void *arg, struct ev_source **out_source)
 {
     AUTO_FD int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);

@@ -49,10 +49,6 @@ bool ev_loop_is_owner(const struct ev_loop *loop);
 int ev_fd_add(struct ev_loop *loop, int fd, uint32_t events, ev_fd_fn fn, void *arg,
               struct ev_source **out_source);
 
-/* Changes the events waited for; 0 pauses the source. Owner. Returns 0 or -errno of epoll_ctl(2).
- */
-int ev_fd_set_events(struct ev_source *source, uint32_t events);
-
 /* Adds a disarmed timer. Owner. Returns 0 or -errno of timerfd_create(2), epoll_ctl(2). */
 int ev_timer_add(struct ev_loop *loop, ev_fn fn, void *arg, struct ev_source **out_source);
 

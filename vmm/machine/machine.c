@@ -169,11 +169,6 @@ void machine_destroy(struct machine *machine)
     free(machine);
 }
 
-size_t machine_console_room(struct machine *machine)
-{
-    return serial_input_room(machine->serial);
-}
-
 size_t machine_console_input(struct machine *machine, const uint8_t *data, size_t len)
 {
     return serial_input(machine->serial, data, len);

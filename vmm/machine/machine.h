@@ -58,8 +58,6 @@ int machine_start(struct machine *machine, struct err *err);
  */
 void machine_stop(struct machine *machine, enum machine_end why);
 
-/* Bytes that machine_console_input() would take now. Any thread. */
-size_t machine_console_room(struct machine *machine);
 /* Feeds the guest's serial port; returns how many of the len bytes fitted. Any thread. */
 size_t machine_console_input(struct machine *machine, const uint8_t *data, size_t len);
 

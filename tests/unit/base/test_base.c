@@ -127,7 +127,6 @@ START_TEST(clocks_advance)
     uint64_t first = clock_mono_ns();
     ck_assert_uint_ge(clock_mono_ns(), first);
     ck_assert_uint_gt(first, 0);
-    ck_assert_uint_lt(clock_process_age_ns(), UINT64_C(3600) * 1000000000);
 }
 END_TEST
 
