@@ -10,7 +10,7 @@ mem_mib=2048
 ask_mib=1024
 rows=$WORK/rows
 
-# Sets free, total and available, once two readings in a row agree: what a process leaves is freed behind its back.
+# Sets free and total, in MiB, once two readings in a row agree: what a process leaves is freed behind its back.
 free_mib() {
     local last tries=0
     free=0
