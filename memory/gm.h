@@ -134,6 +134,13 @@ struct gm_discard_result {
 int gm_discard(struct gm *gm, const struct gm_range *ranges, size_t n,
                struct gm_discard_result *out) __attribute__((warn_unused_result));
 
+/*
+ * Populates r with zeroed pages where it has holes, and writable for this process, in one go: the
+ * guest then pays no fault for each page. What is there already keeps its content. Returns 0;
+ * -EFAULT if r is not RAM; -errno of madvise(2), -EINVAL before Linux 5.14 (some may be populated).
+ */
+int gm_populate(const struct gm *gm, struct gm_range r) __attribute__((warn_unused_result));
+
 /* Bytes that the memfds hold allocated (st_blocks). Returns 0 or -errno of fstat(2). */
 int gm_allocated_bytes(const struct gm *gm, uint64_t *out_bytes)
     __attribute__((warn_unused_result));

@@ -90,6 +90,25 @@ int gm_discard(struct gm *gm, const struct gm_range *ranges, size_t n,
     return first_error;
 }
 
+int gm_populate(const struct gm *gm, struct gm_range r)
+{
+    if (!gm_is_ram(gm, r))
+        return -EFAULT;
+    while (r.len_bytes > 0) {
+        uint64_t piece;
+        void *host = gm_first_piece(gm, r, &piece);
+        int rc;
+        do {
+            rc = madvise(host, piece, MADV_POPULATE_WRITE);
+        } while (rc < 0 && errno == EINTR);
+        if (rc < 0)
+            return -errno;
+        r.start += piece;
+        r.len_bytes -= piece;
+    }
+    return 0;
+}
+
 int gm_allocated_bytes(const struct gm *gm, uint64_t *out_bytes)
 {
     uint64_t total = 0;

@@ -11,5 +11,7 @@ Suite *gm_map_suite(void);
 Suite *gm_access_suite(void);
 Suite *gm_discard_suite(void);
 Suite *gm_hugetlb_suite(void);
+Suite *gm_bitmap_suite(void);
+Suite *gm_pieces_suite(void);
 
 #endif

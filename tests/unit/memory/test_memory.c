@@ -6,7 +6,8 @@
 
 int main(void)
 {
-    static Suite *(*const suites[])(void) = {range_suite, gm_map_suite, gm_access_suite,
-                                             gm_discard_suite, gm_hugetlb_suite};
+    static Suite *(*const suites[])(void) = {range_suite,      gm_map_suite,     gm_access_suite,
+                                             gm_discard_suite, gm_hugetlb_suite, gm_bitmap_suite,
+                                             gm_pieces_suite};
     return check_run(suites, ARRAY_LEN(suites));
 }
