@@ -10,16 +10,10 @@
 
 #include "devices/balloon/balloon_priv.h"
 #include "guest/include/aerostat_balloon.h"
-#include "vmm/base/clock.h"
 
 static struct balloon *balloon_of(const struct vdev *dev)
 {
     return container_of(dev, struct balloon, vdev);
-}
-
-static uint64_t bit(unsigned n)
-{
-    return UINT64_C(1) << n;
 }
 
 /* The mask of the scatter-gather feature under this configuration; 0 when it is off. */
@@ -27,23 +21,41 @@ static uint64_t sg_feature(const struct balloon *b)
 {
     switch (b->config.scatter_gather) {
     case BALLOON_SG_AUTO:
-        return bit(AEROSTAT_BALLOON_F_SG);
+        return balloon_bit(AEROSTAT_BALLOON_F_SG);
     case BALLOON_SG_BIT3:
-        return bit(AEROSTAT_BALLOON_F_SG_BIT3);
+        return balloon_bit(AEROSTAT_BALLOON_F_SG_BIT3);
     case BALLOON_SG_OFF:
         break;
     }
     return 0;
 }
 
+/* Pieces of huge pages can wait for the rest only if the driver does not use them untold. */
+static bool wants_to_be_told(const struct balloon *b)
+{
+    return b->config.must_tell_host || b->pieces != NULL;
+}
+
 static uint64_t features(const struct vdev *dev)
 {
     const struct balloon *b = balloon_of(dev);
+    const struct {
+        bool on;
+        unsigned bit;
+    } optional[] = {
+        {wants_to_be_told(b), VIRTIO_BALLOON_F_MUST_TELL_HOST},
+        {b->config.stats_interval_s > 0, VIRTIO_BALLOON_F_STATS_VQ},
+        {b->config.deflate_on_oom, VIRTIO_BALLOON_F_DEFLATE_ON_OOM},
+        {b->config.free_page_hinting, VIRTIO_BALLOON_F_FREE_PAGE_HINT},
+        {b->config.page_poison, VIRTIO_BALLOON_F_PAGE_POISON},
+        {b->config.free_page_reporting, VIRTIO_BALLOON_F_REPORTING},
+        {b->config.scatter_gather == BALLOON_SG_BIT3, AEROSTAT_BALLOON_F_SG_ON_BIT3},
+    };
     uint64_t offered = sg_feature(b);
-    if (b->config.must_tell_host)
-        offered |= bit(VIRTIO_BALLOON_F_MUST_TELL_HOST);
-    if (b->config.deflate_on_oom)
-        offered |= bit(VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
+    for (size_t i = 0; i < ARRAY_LEN(optional); i++) {
+        if (optional[i].on)
+            offered |= balloon_bit(optional[i].bit);
+    }
     return offered;
 }
 
@@ -53,6 +65,9 @@ static int activate(struct vdev *dev, uint64_t negotiated)
     bool sg = (negotiated & sg_feature(b)) != 0;
     atomic_store_explicit(&b->features, negotiated, memory_order_relaxed);
     atomic_store_explicit(&b->form, sg ? BALLOON_FORM_SG : BALLOON_FORM_PFN, memory_order_relaxed);
+    b->keep_pieces = b->pieces != NULL && balloon_has(b, VIRTIO_BALLOON_F_MUST_TELL_HOST);
+    balloon_stats_start(b);
+    balloon_change_restart_watch(b);
     return 0;
 }
 
@@ -60,8 +75,12 @@ static void reset(struct vdev *dev)
 {
     struct balloon *b = balloon_of(dev);
     balloon_queues_stop(b);
+    balloon_stats_stop(b);
+    balloon_hint_reset(b);
+    balloon_pieces_stop(b);
     atomic_store_explicit(&b->features, 0, memory_order_relaxed);
     atomic_store_explicit(&b->form, BALLOON_FORM_NONE, memory_order_relaxed);
+    atomic_store_explicit(&b->poison_val, 0, memory_order_relaxed);
     balloon_forget_actual(b);
 }
 
@@ -100,10 +119,42 @@ static int check_target(const struct gm *gm, uint64_t bytes, struct err *err)
     return 0;
 }
 
+static int check_config(const struct balloon_config *config, const struct gm *gm, struct err *err)
+{
+    if (config->free_page_hinting && config->scatter_gather == BALLOON_SG_BIT3)
+        return err_set(err, -EINVAL,
+                       "balloon: scatter-gather on bit 3 and free page hinting both claim feature "
+                       "bit 3; give one of the two");
+    return check_target(gm, config->target_bytes, err);
+}
+
+static int add_timers(struct balloon *b)
+{
+    int ret = ev_timer_add(b->loop, balloon_change_watch, b, &b->change_timer);
+    if (ret == 0)
+        ret = ev_timer_add(b->loop, balloon_stats_tick, b, &b->stats_timer);
+    if (ret == 0)
+        ret = ev_timer_add(b->loop, balloon_pieces_flush, b, &b->pieces_timer);
+    if (ret == 0)
+        ret = ev_timer_add(b->loop, balloon_hint_rested, b, &b->hint_timer);
+    return ret;
+}
+
+static int build(struct balloon *b, struct err *err)
+{
+    int ret = add_timers(b);
+    if (ret == 0 && gm_backing(b->gm) != GM_BACKING_4K)
+        ret = gm_pieces_create(b->gm, &b->pieces);
+    if (ret == 0 && b->config.free_page_hinting)
+        ret = gm_bitmap_create(b->gm, &b->written);
+    return ret < 0 ? err_sys(err, ret, "balloon") : 0;
+}
+
 int balloon_create(const struct balloon_config *config, struct gm *gm, struct ev_loop *loop,
+                   const struct balloon_guest_ops *guest, void *guest_arg,
                    struct balloon **out_balloon, struct err *err)
 {
-    int ret = check_target(gm, config->target_bytes, err);
+    int ret = check_config(config, gm, err);
     if (ret < 0)
         return ret;
     struct balloon *b = calloc(1, sizeof(*b));
@@ -113,9 +164,21 @@ int balloon_create(const struct balloon_config *config, struct gm *gm, struct ev
     b->gm = gm;
     b->loop = loop;
     b->config = *config;
+    if (guest != NULL)
+        b->guest = *guest;
+    b->guest_arg = guest_arg;
+    b->stats_interval_s = config->stats_interval_s;
     b->turn = (struct ev_work){.fn = balloon_run_turn, .arg = b};
+    b->change_work = (struct ev_work){.fn = balloon_change_watch, .arg = b};
+    b->stats_work = (struct ev_work){.fn = balloon_stats_serve, .arg = b};
+    b->hint_work = (struct ev_work){.fn = balloon_hint_apply, .arg = b};
     b->change.done = true;
-    pthread_mutex_init(&b->change_lock, NULL);
+    pthread_mutex_init(&b->lock, NULL);
+    ret = build(b, err);
+    if (ret < 0) {
+        balloon_destroy(b);
+        return ret;
+    }
     balloon_set_num_pages(b, (uint32_t)(config->target_bytes / BALLOON_PAGE_SIZE));
     *out_balloon = b;
     return 0;
@@ -126,7 +189,16 @@ void balloon_destroy(struct balloon *balloon)
     if (balloon == NULL)
         return;
     balloon_queues_stop(balloon);
-    pthread_mutex_destroy(&balloon->change_lock);
+    ev_cancel(balloon->loop, &balloon->change_work);
+    ev_cancel(balloon->loop, &balloon->stats_work);
+    ev_cancel(balloon->loop, &balloon->hint_work);
+    ev_source_remove(balloon->change_timer);
+    ev_source_remove(balloon->stats_timer);
+    ev_source_remove(balloon->pieces_timer);
+    ev_source_remove(balloon->hint_timer);
+    gm_pieces_destroy(balloon->pieces);
+    gm_bitmap_destroy(balloon->written);
+    pthread_mutex_destroy(&balloon->lock);
     free(balloon);
 }
 
@@ -151,36 +223,22 @@ static uint64_t get(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/*
- * The queues of these two roles have the same index under any feature set: their counters belong to
- * the role.
- */
-static void get_queue_info(const struct vq *vqs, struct balloon_info *out)
+static void get_queue(const struct balloon_queue_counters *count, struct balloon_queue_info *out)
 {
-    if (vqs == NULL)
-        return;
-    const struct vq_counters *inflate = &vqs[BALLOON_INFLATE].count;
-    const struct vq_counters *deflate = &vqs[BALLOON_DEFLATE].count;
-    out->inflate_chains = get(&inflate->chains) + get(&inflate->bad_chain);
-    out->inflate_descriptors = get(&inflate->descriptors);
-    out->deflate_chains = get(&deflate->chains) + get(&deflate->bad_chain);
-    out->deflate_descriptors = get(&deflate->descriptors);
-    out->bad_chain = get(&inflate->bad_chain) + get(&deflate->bad_chain);
-    out->bad_ring = get(&inflate->bad_ring) + get(&deflate->bad_ring);
+    *out = (struct balloon_queue_info){
+        .notifications = get(&count->notifications),
+        .chains = get(&count->chains),
+        .descriptors = get(&count->descriptors),
+        .bytes = get(&count->bytes),
+    };
 }
 
-static void get_change_info(const struct balloon *b, struct balloon_info *out)
+static uint64_t bad_rings(const struct balloon *b)
 {
-    /* The lock is the one part of the balloon that a reader changes. */
-    pthread_mutex_t *lock = (pthread_mutex_t *)&b->change_lock;
-    pthread_mutex_lock(lock);
-    struct balloon_change change = b->change;
-    pthread_mutex_unlock(lock);
-    uint64_t end_ns = change.done ? change.end_ns : clock_mono_ns();
-    out->change_from_bytes = change.from * BALLOON_PAGE_SIZE;
-    out->change_to_bytes = change.to * BALLOON_PAGE_SIZE;
-    out->change_ns = end_ns - change.start_ns;
-    out->change_done = change.done;
+    uint64_t n = 0;
+    for (unsigned i = 0; b->vdev.vqs != NULL && i < BALLOON_ROLES; i++)
+        n += get(&b->vdev.vqs[i].count.bad_ring);
+    return n;
 }
 
 void balloon_get_info(const struct balloon *balloon, struct balloon_info *out)
@@ -193,18 +251,30 @@ void balloon_get_info(const struct balloon *balloon, struct balloon_info *out)
             atomic_load_explicit(&balloon->actual, memory_order_relaxed) * BALLOON_PAGE_SIZE,
         .form = balloon_form(balloon),
         .features = get(&balloon->features),
-        .inflate_notifications = get(&c->notifications[BALLOON_INFLATE]),
-        .inflate_bytes = get(&c->bytes[BALLOON_INFLATE]),
-        .deflate_notifications = get(&c->notifications[BALLOON_DEFLATE]),
-        .deflate_bytes = get(&c->bytes[BALLOON_DEFLATE]),
+        .stats_interval_s = atomic_load_explicit(&balloon->stats_interval_s, memory_order_relaxed),
         .punch_calls = get(&c->punch_calls),
         .punched_bytes = get(&c->punched_bytes),
         .freed_bytes = get(&c->freed_bytes),
         .ranges_merged = get(&c->ranges_merged),
         .punch_ns = get(&c->punch_ns),
+        .waiting_bytes = get(&c->waiting_bytes),
+        .kept_poisoned_bytes = get(&c->kept_poisoned_bytes),
+        .kept_written_bytes = get(&c->kept_written_bytes),
+        .hint_stale_bytes = get(&c->hint_stale_bytes),
+        .hint_frozen_ns = get(&c->hint_frozen_ns),
+        .prefaulted_bytes = get(&c->prefaulted_bytes),
+        .prefault_ns = get(&c->prefault_ns),
         .bad_request = get(&c->bad_request),
+        .bad_chain = get(&c->bad_chain),
+        .bad_ring = bad_rings(balloon),
         .host_error = get(&c->host_error),
     };
-    get_queue_info(balloon->vdev.vqs, out);
-    get_change_info(balloon, out);
+    if (balloon_has(balloon, VIRTIO_BALLOON_F_PAGE_POISON))
+        out->poison_val = atomic_load_explicit(&balloon->poison_val, memory_order_relaxed);
+    get_queue(&c->queue[BALLOON_INFLATE], &out->inflate);
+    get_queue(&c->queue[BALLOON_DEFLATE], &out->deflate);
+    get_queue(&c->queue[BALLOON_STATS], &out->stats);
+    get_queue(&c->queue[BALLOON_HINT], &out->hint);
+    get_queue(&c->queue[BALLOON_REPORT], &out->report);
+    balloon_change_info(balloon, out);
 }

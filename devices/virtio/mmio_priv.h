@@ -62,6 +62,7 @@ struct vmmio {
     struct vmmio_regs regs;
     _Atomic uint8_t status; /* read without the lock by vmmio_status() */
 
+    _Atomic bool configured; /* the driver wrote to configuration space since the last reset */
     _Atomic uint32_t generation;
     _Atomic uint64_t bad_register;
     _Atomic uint64_t resets;

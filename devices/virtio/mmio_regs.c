@@ -256,6 +256,7 @@ void vmmio_write(struct vmmio *transport, uint64_t offset, const void *src, uint
         pthread_mutex_unlock(&transport->leaf);
     } else if (is_config_access(offset, len)) {
         struct vdev *dev = transport->dev;
+        atomic_store_explicit(&transport->configured, true, memory_order_relaxed);
         ok = dev->ops->config_write(dev, (uint32_t)(offset - VIRTIO_MMIO_CONFIG), src, len) == 0;
     }
     if (!ok)

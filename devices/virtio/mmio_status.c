@@ -62,7 +62,8 @@ void vmmio_owner_reset(struct vmmio *t)
         (void)drain_kick(&t->kick[i]);
         vq_reset(&t->vqs[i]);
     }
-    if (t->engaged)
+    bool configured = atomic_exchange_explicit(&t->configured, false, memory_order_relaxed);
+    if (t->engaged || configured)
         t->dev->ops->reset(t->dev);
     t->engaged = false;
 }
@@ -136,10 +137,12 @@ static void run_reset(void *arg)
 static void reset_device(struct vmmio *t)
 {
     /*
-     * Only DRIVER_OK gives the owner something to undo. Status keeps its bits, and with them
-     * registers stay frozen, until that is done: a driver may wait for 0 to be read (2.1.1).
+     * DRIVER_OK gives the owner something to undo, and so do writes to configuration space. Status
+     * keeps its bits, and with them registers stay frozen, until that is done: a driver may wait
+     * for 0 to be read (2.1.1).
      */
-    if (vmmio_has_status(t, S_DRIVER_OK)) {
+    if (vmmio_has_status(t, S_DRIVER_OK) ||
+        atomic_load_explicit(&t->configured, memory_order_relaxed)) {
         if (ev_call(t->loop, run_reset, t) < 0)
             return; /* The machine is being taken down; vmmio_destroy() resets the device. */
     } else {

@@ -14,8 +14,10 @@
 
 #include "memory/gm.h"
 
-/* Largest queue size any device here offers. The standard allows 32768 (2.7). */
+/* Largest queue size any device here offers. The standard allows 32768 (2.7). Proofs lower it. */
+#ifndef VQ_SIZE_LIMIT
 #define VQ_SIZE_LIMIT 1024u
+#endif
 
 /* Written by the owner thread, read by any: counters of one queue. */
 struct vq_counters {

@@ -9,6 +9,9 @@
  * allocated for this bookkeeping: the list goes through page->lru of the chunk's first page, its
  * order is in page->private.
  *
+ * Beside it, each with a queue of its own: statistics (stats.c), pages reported free
+ * (reporting.c), pages hinted free (hinting.c).
+ *
  * Everything is asynchronous: the work function does what it can at once and is run again by an
  * answer of the host, by a change of the target, or by a timer. So a device that stops answering
  * holds up nobody.
@@ -19,6 +22,7 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/notifier.h>
+#include <linux/page_reporting.h>
 #include <linux/scatterlist.h>
 #include <linux/spinlock.h>
 #include <linux/virtio.h>
@@ -31,6 +35,10 @@
 #define AERO_REQUESTS 4
 /* Entries of a PFN array, as other drivers send them and devices expect at most. */
 #define AERO_PFNS_MAX 256
+/* Tags of statistics: a buffer holds each once at most. */
+#define AERO_STATS_MAX (VIRTIO_BALLOON_S_DIRECT_RECLAIM + 1)
+/* Punching out a few GiB of resident 4 KiB pages takes the host seconds; past this it is dead. */
+#define AERO_OOM_ANSWER (5 * HZ)
 /* Chunks that are sorted at a time: enough to find neighbours in, soon done. */
 #define AERO_BATCH_CHUNKS 4096U
 
@@ -68,9 +76,71 @@ struct aero_queue {
 	u64 pages;
 };
 
+/* An entry of the statistics' buffer (virtio 1.2, 5.5.6.3). */
+struct aero_stat {
+	__le16 tag;
+	__le64 value;
+} __packed;
+
+/* The work function's alone, but for the counter, which others read. */
+struct aero_stats {
+	struct virtqueue *vq; /* NULL without the feature */
+	struct work_struct work;
+	bool sent; /* the host has the buffer */
+	unsigned int n;
+	struct aero_stat values[AERO_STATS_MAX];
+	unsigned long events[NR_VM_EVENT_ITEMS]; /* too large for the stack */
+
+	u64 reports;
+};
+
+/* aero_report()'s, of which the kernel makes one call at a time. */
+struct aero_reporting {
+	struct virtqueue *vq; /* NULL without the feature */
+	struct page_reporting_dev_info dev;
+	bool registered;
+	wait_queue_head_t answered;
+	bool over; /* the device was reset: nothing it had is its any more */
+
+	u64 reports;
+	u64 pages;
+};
+
+/* A buffer with a command id. */
+struct aero_hint_id {
+	__le32 value;
+	bool busy;
+};
+
+/* The work function's, but for what the lock guards. */
+struct aero_hinting {
+	struct virtqueue *vq; /* NULL without the feature */
+	struct work_struct work;
+	struct shrinker *shrinker; /* NULL while this and the OOM notifier are not registered */
+	struct notifier_block oom_nb;
+	wait_queue_head_t answered;
+	bool changed; /* the command in configuration space may be another one */
+	bool pressed; /* the guest is short of memory: the round is to end */
+	u32 command; /* what was acted upon last */
+	bool round; /* hints are given under it, and no STOP was sent yet */
+
+	/* Guards the queue and what follows. A leaf: nothing is allocated or freed inside it. */
+	spinlock_t lock;
+	struct aero_hint_id begin;
+	struct aero_hint_id end;
+	struct list_head sent; /* the host has not used their buffers */
+	struct list_head held; /* until DONE, or until the guest needs them */
+	unsigned long sent_pages;
+	unsigned long held_pages;
+
+	u64 commands;
+	u64 pages;
+};
+
 struct aero_balloon {
 	struct virtio_device *vdev;
 	bool scatter_gather;
+	bool free_page_hint;
 	bool deflate_on_oom;
 	unsigned int max_order;
 	unsigned int max_ranges; /* descriptors of one chain */
@@ -88,6 +158,10 @@ struct aero_balloon {
 	struct list_head staged; /* allocated, sorted by address, not yet sent */
 	unsigned long staged_pages;
 	unsigned long reported_pages; /* what was last written to actual */
+
+	struct aero_stats stats;
+	struct aero_reporting reporting;
+	struct aero_hinting hinting;
 
 	struct workqueue_struct *wq;
 	struct delayed_work work;
@@ -132,7 +206,10 @@ void aero_unstage(struct aero_balloon *b);
 
 /* transport.c */
 
-/* Finds the queues and allocates all requests. Returns 0 or -errno; then nothing is left behind. */
+/*
+ * Finds the queues that the negotiated features bring, and allocates all requests. @callback: for
+ * inflate and deflate. Returns 0 or -errno; then nothing is left behind.
+ */
 int aero_transport_init(struct aero_balloon *b, vq_callback_t *callback);
 
 /* After the device's reset: deletes the queues; the chunks of all requests are in b->returned. */
@@ -167,6 +244,51 @@ unsigned long aero_send_back(struct aero_balloon *b, unsigned long want, bool oo
 
 /* Frees what is in b->returned. Process context. */
 void aero_free_returned(struct aero_balloon *b);
+
+/* stats.c */
+
+void aero_stats_init(struct aero_stats *s);
+
+/* After DRIVER_OK: gives the host its first figures. Nothing happens without the feature. */
+void aero_stats_start(struct aero_balloon *b);
+void aero_stats_answer(struct virtqueue *vq);
+
+/* Ends the work. Before the queues are deleted, and once more when no callback can come. */
+void aero_stats_stop(struct aero_balloon *b);
+
+/* reporting.c */
+
+void aero_reporting_init(struct aero_reporting *r);
+
+/* After DRIVER_OK. Where reporting is not to be had, a message says why. */
+void aero_reporting_start(struct aero_balloon *b);
+void aero_report_answer(struct virtqueue *vq);
+
+/* After the device's reset, before the queues are deleted: a report under way ends unanswered. */
+void aero_reporting_stop(struct aero_balloon *b);
+
+/* hinting.c */
+
+void aero_hinting_init(struct aero_hinting *h);
+
+/* Before DRIVER_OK. Returns 0 or -ENOMEM. Nothing happens without the feature. */
+int aero_hinting_prepare(struct aero_balloon *b);
+
+/* There may be a new command. Any context. */
+void aero_hinting_changed(struct aero_balloon *b);
+void aero_hint_answer(struct virtqueue *vq);
+
+/* Ends all use of the queue. Before the queues are deleted; also without aero_hinting_prepare(). */
+void aero_hinting_stop(struct aero_balloon *b);
+
+/*
+ * Gives the guest about @pages of those that the host has used, as far as there are so many, and
+ * ends the round. Process context; does not wait.
+ */
+void aero_hinting_yield(struct aero_balloon *b, unsigned long pages);
+
+/* After that and after the queues were deleted: frees all pages. */
+void aero_hinting_finish(struct aero_balloon *b);
 
 /* debug.c */
 

@@ -33,6 +33,13 @@ static int stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "alloc_failures %llu\n", b->alloc_failures);
 	seq_printf(m, "oom_calls %llu\n", b->oom_calls);
 	seq_printf(m, "oom_pages %llu\n", b->oom_pages);
+	seq_printf(m, "stats_reports %llu\n", b->stats.reports);
+	seq_printf(m, "report_chains %llu\n", b->reporting.reports);
+	seq_printf(m, "report_pages %llu\n", b->reporting.pages);
+	seq_printf(m, "hint_commands %llu\n", b->hinting.commands);
+	seq_printf(m, "hint_pages %llu\n", b->hinting.pages);
+	seq_printf(m, "hint_sent_pages %lu\n", READ_ONCE(b->hinting.sent_pages));
+	seq_printf(m, "hint_held_pages %lu\n", READ_ONCE(b->hinting.held_pages));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);

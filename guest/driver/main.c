@@ -8,6 +8,7 @@
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/oom.h>
+#include <linux/poison.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/virtio_balloon.h>
@@ -23,8 +24,7 @@
 #define AERO_OOM_PAUSE (10 * HZ)
 /* Given back at least, where requests are small: a guest in need is not fed by the spoonful. */
 #define AERO_OOM_PAGES (SZ_64M >> PAGE_SHIFT)
-/* Punching out a few GiB of resident 4 KiB pages takes the host seconds; past these it is dead. */
-#define AERO_OOM_ANSWER (5 * HZ)
+/* A device that leaves a request unanswered for so long is dead; as AERO_OOM_ANSWER. */
 #define AERO_UNLOAD_ANSWER (10 * HZ)
 
 static bool scatter_gather = true;
@@ -59,6 +59,7 @@ static void aero_answer(struct virtqueue *vq)
 static void aero_config_changed(struct virtio_device *vdev)
 {
 	aero_run_now(vdev->priv);
+	aero_hinting_changed(vdev->priv);
 }
 
 /* Pages to inflate to reach the target; negative: to deflate. Requests in flight count as done. */
@@ -169,6 +170,9 @@ static int aero_oom(struct notifier_block *nb, unsigned long unused, void *parm)
 	unsigned long *freed = parm;
 	unsigned long pages, total = 0;
 
+	/* Hinted pages were enough. */
+	if (*freed)
+		return NOTIFY_OK;
 	b->oom_calls++;
 	WRITE_ONCE(b->oom_until, jiffies + AERO_OOM_PAUSE);
 	/* The work function frees what it had allocated and not yet sent. */
@@ -186,6 +190,34 @@ static int aero_oom(struct notifier_block *nb, unsigned long unused, void *parm)
 	return NOTIFY_OK;
 }
 
+/* Scatter-gather under one bit at most. Without bit 62, bit 3 has the standard's meaning. */
+static void aero_choose_sg(struct virtio_device *vdev)
+{
+	if (!scatter_gather)
+		__virtio_clear_bit(vdev, AEROSTAT_BALLOON_F_SG);
+	if (virtio_has_feature(vdev, AEROSTAT_BALLOON_F_SG_ON_BIT3) &&
+	    (!scatter_gather || virtio_has_feature(vdev, AEROSTAT_BALLOON_F_SG))) {
+		__virtio_clear_bit(vdev, AEROSTAT_BALLOON_F_SG_ON_BIT3);
+		__virtio_clear_bit(vdev, AEROSTAT_BALLOON_F_SG_BIT3);
+	}
+	if (!virtio_has_feature(vdev, AEROSTAT_BALLOON_F_SG_BIT3))
+		__virtio_clear_bit(vdev, AEROSTAT_BALLOON_F_SG_ON_BIT3);
+}
+
+/*
+ * Where the kernel relies on what is in free pages, the host may take reported ones only if it
+ * knows what that is (virtio 1.2, 5.5.3.1); elsewhere there is nothing to tell it.
+ */
+static void aero_choose_reporting(struct virtio_device *vdev)
+{
+	if (!IS_ENABLED(CONFIG_PAGE_REPORTING))
+		__virtio_clear_bit(vdev, VIRTIO_BALLOON_F_REPORTING);
+	if (!want_init_on_free() && !page_poisoning_enabled_static())
+		__virtio_clear_bit(vdev, VIRTIO_BALLOON_F_PAGE_POISON);
+	else if (!virtio_has_feature(vdev, VIRTIO_BALLOON_F_PAGE_POISON))
+		__virtio_clear_bit(vdev, VIRTIO_BALLOON_F_REPORTING);
+}
+
 /* Features that the core has agreed on so far; takes back what is not wanted. */
 static int aero_validate(struct virtio_device *vdev)
 {
@@ -193,14 +225,18 @@ static int aero_validate(struct virtio_device *vdev)
 	__virtio_clear_bit(vdev, VIRTIO_F_ACCESS_PLATFORM);
 	/* An indirect table would be allocated while the guest is out of memory. */
 	__virtio_clear_bit(vdev, VIRTIO_RING_F_INDIRECT_DESC);
-	/* Next to the private bit, bit 3 has the meaning that the standard gives it. */
-	if (virtio_has_feature(vdev, AEROSTAT_BALLOON_F_SG))
-		__virtio_clear_bit(vdev, AEROSTAT_BALLOON_F_SG_BIT3);
-	if (!scatter_gather) {
-		__virtio_clear_bit(vdev, AEROSTAT_BALLOON_F_SG);
-		__virtio_clear_bit(vdev, AEROSTAT_BALLOON_F_SG_BIT3);
-	}
+	aero_choose_sg(vdev);
+	aero_choose_reporting(vdev);
 	return 0;
+}
+
+/* Tells the host what free pages are filled with. Before DRIVER_OK (virtio 1.2, 5.5.6.6). */
+static void aero_write_poison(struct aero_balloon *b)
+{
+	u32 value = want_init_on_free() ? 0 : PAGE_POISON * 0x01010101U;
+
+	if (virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_PAGE_POISON))
+		virtio_cwrite_le(b->vdev, struct virtio_balloon_config, poison_val, &value);
 }
 
 static struct aero_balloon *aero_create(struct virtio_device *vdev)
@@ -211,7 +247,9 @@ static struct aero_balloon *aero_create(struct virtio_device *vdev)
 		return NULL;
 	b->vdev = vdev;
 	b->scatter_gather = virtio_has_feature(vdev, AEROSTAT_BALLOON_F_SG) ||
-			    virtio_has_feature(vdev, AEROSTAT_BALLOON_F_SG_BIT3);
+			    virtio_has_feature(vdev, AEROSTAT_BALLOON_F_SG_ON_BIT3);
+	b->free_page_hint = virtio_has_feature(vdev, VIRTIO_BALLOON_F_FREE_PAGE_HINT) &&
+			    !virtio_has_feature(vdev, AEROSTAT_BALLOON_F_SG_ON_BIT3);
 	b->deflate_on_oom = virtio_has_feature(vdev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
 	b->max_order = min_t(unsigned int, max_order, AERO_MAX_ORDER);
 	if (!b->scatter_gather)
@@ -223,6 +261,9 @@ static struct aero_balloon *aero_create(struct virtio_device *vdev)
 	INIT_LIST_HEAD(&b->staged);
 	init_waitqueue_head(&b->answered);
 	INIT_DELAYED_WORK(&b->work, aero_work);
+	aero_stats_init(&b->stats);
+	aero_reporting_init(&b->reporting);
+	aero_hinting_init(&b->hinting);
 	b->oom_until = jiffies;
 	b->wq = alloc_ordered_workqueue("aerostat_balloon", 0);
 	if (!b->wq) {
@@ -243,17 +284,26 @@ static int aero_probe(struct virtio_device *vdev)
 	err = aero_transport_init(b, aero_answer);
 	if (err)
 		goto free_balloon;
+	err = aero_hinting_prepare(b);
+	if (err)
+		goto finish_transport;
 	if (b->deflate_on_oom) {
 		b->oom_nb.notifier_call = aero_oom;
 		err = register_oom_notifier(&b->oom_nb);
 		if (err)
-			goto finish_transport;
+			goto stop_hinting;
 	}
+	aero_write_poison(b);
 	aero_debug_create(b);
 	virtio_device_ready(vdev);
 	aero_run_now(b);
+	aero_stats_start(b);
+	aero_hinting_changed(b);
+	aero_reporting_start(b);
 	return 0;
 
+stop_hinting:
+	aero_hinting_stop(b);
 finish_transport:
 	aero_transport_finish(b);
 free_balloon:
@@ -302,13 +352,18 @@ static void aero_remove(struct virtio_device *vdev)
 	if (b->deflate_on_oom)
 		unregister_oom_notifier(&b->oom_nb);
 	cancel_delayed_work_sync(&b->work);
+	aero_stats_stop(b);
+	aero_hinting_stop(b);
 	aero_debug_remove(b);
 	aero_drain(b);
 
 	virtio_reset_device(vdev);
+	aero_reporting_stop(b);
 	aero_transport_finish(b);
-	/* No callback can queue it again now. */
+	/* No callback can queue them again now. */
 	cancel_delayed_work_sync(&b->work);
+	aero_stats_stop(b);
+	aero_hinting_finish(b);
 	destroy_workqueue(b->wq);
 	aero_free_returned(b);
 	for (order = 0; order <= AERO_MAX_ORDER; order++)
@@ -324,9 +379,13 @@ MODULE_DEVICE_TABLE(virtio, aero_ids);
 
 static const unsigned int aero_features[] = {
 	VIRTIO_BALLOON_F_MUST_TELL_HOST,
+	VIRTIO_BALLOON_F_STATS_VQ,
 	VIRTIO_BALLOON_F_DEFLATE_ON_OOM,
+	VIRTIO_BALLOON_F_FREE_PAGE_HINT, /* or AEROSTAT_BALLOON_F_SG_BIT3 */
+	VIRTIO_BALLOON_F_PAGE_POISON,
+	VIRTIO_BALLOON_F_REPORTING,
+	AEROSTAT_BALLOON_F_SG_ON_BIT3,
 	AEROSTAT_BALLOON_F_SG,
-	AEROSTAT_BALLOON_F_SG_BIT3,
 };
 
 static struct virtio_driver aero_driver = {

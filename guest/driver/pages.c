@@ -159,7 +159,11 @@ bool aero_stage(struct aero_balloon *b, unsigned long want)
 	unsigned int order = b->max_order;
 	unsigned int chunks = 0;
 
-	want = min3(want, AERO_BATCH_PAGES, aero_available());
+	want = min(want, AERO_BATCH_PAGES);
+	/* Hinted pages are free ones, but the kernel does not count them as available. */
+	if (aero_available() < want)
+		aero_hinting_yield(b, want);
+	want = min(want, aero_available());
 	while (b->staged_pages < want && chunks < AERO_BATCH_CHUNKS && !READ_ONCE(b->stopping)) {
 		struct page *page;
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Requests on the two queues: chains whose descriptors are the ranges, or arrays of PFNs. */
+/*
+ * Which queues there are; and requests on inflate and deflate: chains whose descriptors are the
+ * ranges, or arrays of PFNs.
+ */
 
 #include <linux/io.h>
 #include <linux/slab.h>
@@ -39,20 +42,53 @@ static void aero_queue_finish(struct aero_queue *q)
 	}
 }
 
+/* Which queues there are is a matter of features (virtio 1.2, 5.5.2). */
+static int aero_queues_find(struct aero_balloon *b, vq_callback_t *callback)
+{
+	const char *names[AERO_VQS] = {
+		[AERO_VQ_INFLATE] = "inflate",
+		[AERO_VQ_DEFLATE] = "deflate",
+	};
+	vq_callback_t *callbacks[AERO_VQS] = {
+		[AERO_VQ_INFLATE] = callback,
+		[AERO_VQ_DEFLATE] = callback,
+		[AERO_VQ_STATS] = aero_stats_answer,
+		[AERO_VQ_HINT] = aero_hint_answer,
+		[AERO_VQ_REPORT] = aero_report_answer,
+	};
+	struct virtqueue *vqs[AERO_VQS];
+	int err;
+
+	if (virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_STATS_VQ))
+		names[AERO_VQ_STATS] = "stats";
+	if (b->free_page_hint)
+		names[AERO_VQ_HINT] = "free_page";
+	if (virtio_has_feature(b->vdev, VIRTIO_BALLOON_F_REPORTING))
+		names[AERO_VQ_REPORT] = "reporting";
+
+	err = aero_find_vqs(b->vdev, vqs, names, callbacks);
+	if (err)
+		return err;
+	b->inflate.vq = vqs[AERO_VQ_INFLATE];
+	b->deflate.vq = vqs[AERO_VQ_DEFLATE];
+	b->stats.vq = vqs[AERO_VQ_STATS];
+	b->hinting.vq = vqs[AERO_VQ_HINT];
+	b->reporting.vq = vqs[AERO_VQ_REPORT];
+	return 0;
+}
+
 int aero_transport_init(struct aero_balloon *b, vq_callback_t *callback)
 {
-	struct virtqueue *vqs[2];
 	unsigned int ring;
 	int err;
 
-	err = aero_find_vqs(b->vdev, vqs, callback);
+	err = aero_queues_find(b, callback);
 	if (err)
 		return err;
-	b->inflate.vq = vqs[0];
-	b->deflate.vq = vqs[1];
 	b->deflate.reserved = 1;
 
-	ring = min(virtqueue_get_vring_size(vqs[0]), virtqueue_get_vring_size(vqs[1]));
+	ring = min(virtqueue_get_vring_size(b->inflate.vq),
+		   virtqueue_get_vring_size(b->deflate.vq));
 	b->max_ranges = b->scatter_gather ? max(ring / AERO_REQUESTS, 1U) : 1;
 
 	err = aero_queue_init(b, &b->inflate);

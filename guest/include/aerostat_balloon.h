@@ -2,7 +2,7 @@
 /*
  * What Aerostat's balloon device and its driver share beyond the virtio standard.
  *
- * With AEROSTAT_BALLOON_F_SG negotiated, a buffer on the inflate or deflate queue is a chain of
+ * With scatter-gather negotiated, a buffer on the inflate or deflate queue is a chain of
  * descriptors each of which IS a range of guest memory: addr is its guest-physical address, len its
  * length in bytes, both multiples of 4096. The descriptors carry no payload, their direction does
  * not matter, and the device returns the chain with length 0.
@@ -18,9 +18,17 @@
 
 /*
  * The same feature at the number it had in the Linux series of 2017. The standard has since given
- * that number to FREE_PAGE_HINT, so a driver may take it for scatter-gather only from a device with
- * the VendorID above that does not offer AEROSTAT_BALLOON_F_SG as well.
+ * that number to FREE_PAGE_HINT, and this device can offer that as well, with or without
+ * AEROSTAT_BALLOON_F_SG beside it; so neither the VendorID nor the absence of the private bit tells
+ * a driver which of the two is meant.
  */
 #define AEROSTAT_BALLOON_F_SG_BIT3 3
+
+/*
+ * Tells it: offered together with bit 3 exactly when bit 3 is scatter-gather. A driver takes bit 3
+ * for that only from a device that has the VendorID above and offers this bit too; else bit 3 is
+ * FREE_PAGE_HINT. A driver made for the series does not know this bit, and need not accept it.
+ */
+#define AEROSTAT_BALLOON_F_SG_ON_BIT3 62
 
 #endif

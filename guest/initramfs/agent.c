@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,21 +129,55 @@ static void cmd_unload(const char *args)
     agent_error("no balloon driver is loaded");
 }
 
-static void cmd_cat(const char *args)
+static void show_line(const char *line)
+{
+    agent_line("| %s", line);
+}
+
+/* A line of two words as "NAME=VALUE", as facts are written in answers. */
+static void show_fact(const char *line)
+{
+    size_t n = strcspn(line, " ");
+
+    if (line[n] == ' ' && strchr(line + n + 1, ' ') == NULL)
+        agent_line("| %.*s=%s", (int)n, line, line + n + 1);
+    else
+        show_line(line);
+}
+
+static void show_file(const char *path, void (*show)(const char *line))
 {
     char line[LINE_SIZE - 8];
-    FILE *file = fopen(args, "re");
+    FILE *file = fopen(path, "re");
 
     if (file == NULL) {
-        agent_error("%s: %s", args, strerror(errno));
+        agent_error("%s: %s", path, strerror(errno));
         return;
     }
     while (fgets(line, sizeof(line), file) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        agent_line("| %s", line);
+        show(line);
     }
     fclose(file);
-    agent_ok("%s", args);
+    agent_ok("%s", path);
+}
+
+static void cmd_cat(const char *args)
+{
+    show_file(args, show_line);
+}
+
+static void cmd_balloon_stats(const char *args)
+{
+    static const char pattern[] = "/sys/kernel/debug/aerostat_balloon-*/stats";
+    glob_t found = {0};
+
+    (void)args;
+    if (glob(pattern, 0, NULL, &found) == 0)
+        show_file(found.gl_pathv[0], show_fact);
+    else
+        agent_error("no %s; only the sg driver has it", pattern);
+    globfree(&found);
 }
 
 static void cmd_uptime(const char *args)
@@ -192,6 +227,10 @@ static const struct {
     {"verify", memory_verify, "checks the pattern in every page of it"},
     {"free", memory_free, "gives it back"},
     {"touch", memory_touch, "MIB: writes to each page of so much memory, and frees it"},
+    {"vmstat", memory_vmstat, "NAME: that line of /proc/vmstat, as oom_kill"},
+    {"soak", soak_command,
+     "start SEED MIB THREADS | check | stop: patterns in memory that comes and goes"},
+    {"balloon_stats", cmd_balloon_stats, "the counters of the sg driver"},
     {"load", cmd_load, "sg|stock [PARAMETER=VALUE...]: loads a balloon driver"},
     {"unload", cmd_unload, "unloads it"},
     {"cat", cmd_cat, "FILE: its lines, each after a '|'"},

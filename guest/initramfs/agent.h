@@ -4,6 +4,8 @@
 #define AGENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /*
  * Answers: one line on the console, marked with "@ " so that it can be told from kernel messages.
@@ -34,11 +36,24 @@ int boot_load_module(const char *name, const char *params);
 /* shell.c: runs busybox's shell on the console, sane until it ends and raw again then. */
 void shell_run(void);
 
+#define MEMORY_MIB  ((size_t)1 << 20)
+#define MEMORY_PAGE ((size_t)4096)
+/* Patterns have one word a cache line: a page that was lost reads as zeroes, one that was swapped
+ * as another's words. */
+#define MEMORY_STRIDE ((size_t)64)
+
+/* A word that differs in each stride and for each seed. */
+uint64_t memory_pattern(uint64_t seed, uint64_t offset);
+
 /* memory.c: each is a command with its arguments as one string, and answers. */
 void memory_info(const char *args);
 void memory_fill(const char *args);
 void memory_verify(const char *args);
 void memory_free(const char *args);
 void memory_touch(const char *args);
+void memory_vmstat(const char *args);
+
+/* soak.c: the same. */
+void soak_command(const char *args);
 
 #endif

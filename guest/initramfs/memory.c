@@ -12,12 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MIB  ((size_t)1 << 20)
-#define PAGE ((size_t)4096)
-/* One word a cache line is checked: a page that was lost reads as zeroes, one that was swapped as
- * another's words. */
-#define STRIDE ((size_t)64)
-
 /* What fill left: one mapping at a time. */
 static struct {
     unsigned char *base;
@@ -31,10 +25,9 @@ static void *map_anonymous(size_t len_bytes, int flags)
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
 }
 
-/* Different in each place and for each seed (the finalizer of a 64-bit mixer). */
-static uint64_t pattern(uint64_t seed, uint64_t offset)
+uint64_t memory_pattern(uint64_t seed, uint64_t offset)
 {
-    uint64_t x = (offset / STRIDE + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ seed;
+    uint64_t x = (offset / MEMORY_STRIDE + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ seed;
 
     x = (x ^ (x >> 32)) * UINT64_C(0xd6e8feb86659fd93);
     return x ^ (x >> 32);
@@ -47,11 +40,11 @@ static bool parse_mib(const char *args, size_t *out_bytes, uint64_t *out_seed)
 
     errno = 0;
     mib = strtoull(args, &end, 10);
-    if (end == args || errno != 0 || mib == 0 || mib > SIZE_MAX / MIB) {
+    if (end == args || errno != 0 || mib == 0 || mib > SIZE_MAX / MEMORY_MIB) {
         agent_error("wants a number of MiB, not '%s'", args);
         return false;
     }
-    *out_bytes = (size_t)mib * MIB;
+    *out_bytes = (size_t)mib * MEMORY_MIB;
     *out_seed = strtoull(end, NULL, 0);
     return true;
 }
@@ -78,6 +71,27 @@ void memory_info(const char *args)
     agent_ok("MemTotal=%llu MemFree=%llu MemAvailable=%llu", value[0], value[1], value[2]);
 }
 
+/* vmstat NAME: one of the kernel's counters, oom_kill for instance. */
+void memory_vmstat(const char *args)
+{
+    char line[128];
+    size_t n = strlen(args);
+    FILE *counters = fopen("/proc/vmstat", "re");
+
+    if (counters == NULL) {
+        agent_error("/proc/vmstat: %s", strerror(errno));
+        return;
+    }
+    while (fgets(line, sizeof(line), counters) != NULL)
+        if (n > 0 && strncmp(line, args, n) == 0 && line[n] == ' ') {
+            agent_ok("%s=%llu", args, strtoull(line + n, NULL, 10));
+            fclose(counters);
+            return;
+        }
+    fclose(counters);
+    agent_error("/proc/vmstat has no '%s'", args);
+}
+
 static void release_held(void)
 {
     if (held.base != NULL)
@@ -99,26 +113,28 @@ void memory_fill(const char *args)
     release_held();
     base = map_anonymous(len_bytes, 0);
     if (base == MAP_FAILED) {
-        agent_error("mapping %zu MiB: %s", len_bytes / MIB, strerror(errno));
+        agent_error("mapping %zu MiB: %s", len_bytes / MEMORY_MIB, strerror(errno));
         return;
     }
+    /* A process started later must not keep it when it is freed here. */
+    madvise(base, len_bytes, MADV_DONTFORK);
     held.base = base;
     held.len_bytes = len_bytes;
     held.seed = seed;
-    for (size_t offset = 0; offset < len_bytes; offset += STRIDE) {
-        uint64_t word = pattern(seed, offset);
+    for (size_t offset = 0; offset < len_bytes; offset += MEMORY_STRIDE) {
+        uint64_t word = memory_pattern(seed, offset);
         memcpy(held.base + offset, &word, sizeof(word));
     }
-    agent_ok("filled mib=%zu pages=%zu seed=%llu ms=%ld", len_bytes / MIB, len_bytes / PAGE,
-             (unsigned long long)seed, agent_uptime_ms() - start_ms);
+    agent_ok("filled mib=%zu pages=%zu seed=%llu ms=%ld", len_bytes / MEMORY_MIB,
+             len_bytes / MEMORY_PAGE, (unsigned long long)seed, agent_uptime_ms() - start_ms);
 }
 
 static bool page_is_right(size_t page_offset)
 {
-    for (size_t offset = page_offset; offset < page_offset + PAGE; offset += STRIDE) {
+    for (size_t offset = page_offset; offset < page_offset + MEMORY_PAGE; offset += MEMORY_STRIDE) {
         uint64_t word;
         memcpy(&word, held.base + offset, sizeof(word));
-        if (word != pattern(held.seed, offset))
+        if (word != memory_pattern(held.seed, offset))
             return false;
     }
     return true;
@@ -128,7 +144,7 @@ void memory_verify(const char *args)
 {
     size_t wrong = 0;
     size_t first_wrong = 0;
-    size_t pages = held.len_bytes / PAGE;
+    size_t pages = held.len_bytes / MEMORY_PAGE;
 
     (void)args;
     if (held.base == NULL) {
@@ -136,7 +152,7 @@ void memory_verify(const char *args)
         return;
     }
     for (size_t page = 0; page < pages; page++)
-        if (!page_is_right(page * PAGE) && wrong++ == 0)
+        if (!page_is_right(page * MEMORY_PAGE) && wrong++ == 0)
             first_wrong = page;
     if (wrong > 0)
         agent_error("verified pages=%zu wrong=%zu first_wrong=%zu", pages, wrong, first_wrong);
@@ -150,7 +166,7 @@ void memory_free(const char *args)
 
     (void)args;
     release_held();
-    agent_ok("freed mib=%zu", len_bytes / MIB);
+    agent_ok("freed mib=%zu", len_bytes / MEMORY_MIB);
 }
 
 /* Makes the caller what the kernel kills first when memory runs out, instead of this machine's
@@ -172,7 +188,7 @@ static void touch_pages(size_t len_bytes, volatile size_t *touched)
     be_expendable();
     if (base == MAP_FAILED)
         _exit(1);
-    for (*touched = 0; *touched < len_bytes; *touched += PAGE)
+    for (*touched = 0; *touched < len_bytes; *touched += MEMORY_PAGE)
         base[*touched] = 1;
     _exit(0);
 }
@@ -193,7 +209,7 @@ void memory_touch(const char *args)
 
     if (!parse_mib(args, &len_bytes, &unused))
         return;
-    touched = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    touched = mmap(NULL, MEMORY_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (touched == MAP_FAILED) {
         agent_error("mapping a page: %s", strerror(errno));
         return;
@@ -204,8 +220,8 @@ void memory_touch(const char *args)
     if (pid < 0 || waitpid(pid, &status, 0) < 0)
         agent_error("a process to touch memory: %s", strerror(errno));
     else if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-        agent_error("mapping %zu MiB failed", len_bytes / MIB);
+        agent_error("mapping %zu MiB failed", len_bytes / MEMORY_MIB);
     else
-        agent_ok("touched mib=%zu ms=%ld", *touched / MIB, agent_uptime_ms() - start_ms);
-    munmap((void *)touched, PAGE);
+        agent_ok("touched mib=%zu ms=%ld", *touched / MEMORY_MIB, agent_uptime_ms() - start_ms);
+    munmap((void *)touched, MEMORY_PAGE);
 }

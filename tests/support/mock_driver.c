@@ -199,7 +199,10 @@ void mock_driver_start(struct mock_driver *d, uint64_t features, uint16_t n_queu
 {
     require(mock_negotiate(d, features | UINT64_C(1) << VIRTIO_F_VERSION_1), "features refused");
     for (uint16_t i = 0; i < n_queues; i++) {
-        mock_setup_queue(d, i, size, gpa + i * mock_queue_bytes(size));
+        mock_write32(d, VIRTIO_MMIO_QUEUE_SEL, i);
+        uint32_t max = mock_read32(d, VIRTIO_MMIO_QUEUE_NUM_MAX);
+        require(max > 0, "no such queue");
+        mock_setup_queue(d, i, max < size ? (uint16_t)max : size, gpa + i * mock_queue_bytes(size));
         require(mock_read32(d, VIRTIO_MMIO_QUEUE_READY) == 1, "queue refused");
     }
     uint32_t status = mock_driver_ok(d);

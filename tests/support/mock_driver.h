@@ -101,7 +101,8 @@ uint32_t mock_driver_ok(struct mock_driver *d);
 
 /*
  * All of it: negotiates VERSION_1 and features (each must be offered), sets queues 0..n_queues-1 up
- * one behind the other from gpa, sets DRIVER_OK. Aborts if the device refuses.
+ * one behind the other from gpa, each with size descriptors or as many as the device allows, sets
+ * DRIVER_OK. Aborts if the device refuses.
  */
 void mock_driver_start(struct mock_driver *d, uint64_t features, uint16_t n_queues, uint16_t size,
                        uint64_t gpa);

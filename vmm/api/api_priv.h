@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of the control socket: its file, its routes and their answers. */
+/* The parts of the control socket: its file, its routes and their answers, and the requests that
+ * wait. */
 #ifndef AEROSTAT_API_PRIV_H
 #define AEROSTAT_API_PRIV_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "vmm/api/target.h"
 #include "vmm/base/err.h"
+#include "vmm/event/loop.h"
 
 /* Largest request body; Firecracker's own limit is of this order, and no request here needs 1 KiB.
  */
 #define API_BODY_LIMIT 16384u
+
+/* The longest that a request may have fresh statistics waited for. */
+#define API_REFRESH_MAX_MS 10000u
+
+/* How many requests may wait at once, of the connections that there may be; the others always find
+ * one that is free. */
+#define API_WAIT_LIMIT 8u
 
 /* A listening socket and the file it is bound to. */
 struct api_socket {
@@ -31,16 +42,31 @@ int api_socket_open(const char *path, struct api_socket *out, struct err *err);
  * alone. */
 void api_socket_unlink(struct api_socket *socket);
 
+/* One complete request. */
+struct api_request {
+    const struct api_target *target;
+    const char *method;
+    const char *path;
+    const char *refresh_ms;    /* the query parameter; NULL: none */
+    const char *bad_parameter; /* the name of one that is unknown or repeated; NULL: none */
+    const char *body;          /* not NULL */
+    size_t len;                /* of body */
+    bool waited;               /* asked again, after api_route() said to wait */
+};
+
 /* What a request is answered with. body is malloc'ed, NULL for none (or when memory ran out: status
  * is 500). */
 struct api_reply {
     unsigned status;
     char *body;
+    /* With status 0: not answered yet. To be asked again, waited set, when the guest has sent more
+     * than so many reports of its statistics, at the latest after wait_ms. */
+    uint64_t reports;
+    uint64_t wait_ms;
 };
 
-/* Serves one complete request. body has len bytes and may be NULL when that is 0. */
-void api_route(const struct api_target *target, const char *method, const char *path,
-               const char *body, size_t len, struct api_reply *out);
+/* Serves a request. */
+void api_route(const struct api_request *request, struct api_reply *out);
 
 /* {"fault_message": ...}; bytes of text that are no UTF-8 become '?'. */
 void api_reply_fault(struct api_reply *out, unsigned status, const char *fmt, ...)
@@ -49,5 +75,43 @@ void api_reply_fault(struct api_reply *out, unsigned status, const char *fmt, ..
 /* GET /balloon/statistics for a machine that has a balloon. */
 void api_reply_statistics(const struct api_target *target, const struct balloon_info *info,
                           struct api_reply *out);
+
+struct MHD_Connection;
+
+/* A request that may wait. Zero-initialise. */
+struct api_wait {
+    struct MHD_Connection *connection; /* suspended; NULL while it does not wait */
+    uint64_t reports;
+    uint64_t deadline_ns;
+    struct api_wait *next;
+};
+
+/* Those that do. */
+struct api_waits {
+    const struct api_target *target; /* borrowed; outlives this */
+    struct ev_source *timer;
+    ev_fn on_resumed;
+    void *arg;
+    struct api_wait *first;
+    unsigned count;
+};
+
+/*
+ * Calls on_resumed(arg) after connections were resumed: the library is to be run then. Returns 0 or
+ * -errno of ev_timer_add(). The loop's thread, or before it runs, as all of these.
+ */
+int api_waits_init(struct api_waits *waits, const struct api_target *target, struct ev_loop *loop,
+                   ev_fn on_resumed, void *arg);
+
+/* Resumes what waits still, without a further call of on_resumed. Accepts a zeroed one. */
+void api_waits_finish(struct api_waits *waits);
+
+/*
+ * Suspends the connection until what reply asks for has come, or its client has gone. wait stays
+ * the caller's, and must live until it no longer waits. False, and nothing is done, when
+ * API_WAIT_LIMIT requests wait already. In the library's request handler only.
+ */
+bool api_waits_add(struct api_waits *waits, struct api_wait *wait,
+                   struct MHD_Connection *connection, const struct api_reply *reply);
 
 #endif

@@ -3,6 +3,7 @@
  * a timer. */
 #include "vmm/api/server.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
@@ -32,10 +33,13 @@ struct api_server {
     struct MHD_Daemon *daemon;
     struct ev_source *readiness;
     struct ev_source *timer;
+    struct api_waits waits;
 };
 
 /* One request under way: its body so far. */
 struct exchange {
+    struct api_wait wait;
+    bool waited;
     size_t len; /* bytes of body that came, also those that were dropped */
     char body[API_BODY_LIMIT];
 };
@@ -71,8 +75,49 @@ static bool announces_too_much(struct MHD_Connection *connection)
     return length != NULL && strtoull(length, NULL, 10) > API_BODY_LIMIT;
 }
 
+/* The library's iterator over the parameters of the query; arg is a struct api_request. */
+static enum MHD_Result take_parameter(void *arg, enum MHD_ValueKind kind, const char *key,
+                                      const char *value)
+{
+    (void)kind;
+    struct api_request *request = arg;
+    if (strcmp(key, "refresh_ms") == 0 && request->refresh_ms == NULL)
+        request->refresh_ms = value == NULL ? "" : value;
+    else
+        request->bad_parameter = key;
+    return MHD_YES;
+}
+
+/* The request is complete: answers it, or has it wait. */
+static enum MHD_Result answer(struct api_server *server, struct exchange *exchange,
+                              struct MHD_Connection *connection, const char *method,
+                              const char *path)
+{
+    struct api_request request = {
+        .target = &server->target,
+        .method = method,
+        .path = path,
+        .body = exchange->body,
+        .len = exchange->len,
+        .waited = exchange->waited,
+    };
+    struct api_reply reply = {0};
+    (void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_parameter, &request);
+    api_route(&request, &reply);
+    if (reply.status != 0)
+        return send_reply(connection, &reply);
+    exchange->waited = api_waits_add(&server->waits, &exchange->wait, connection, &reply);
+    if (exchange->waited)
+        return MHD_YES;
+    api_reply_fault(&reply, MHD_HTTP_SERVICE_UNAVAILABLE,
+                    "%u requests wait for statistics already; ask again later, or without "
+                    "refresh_ms.",
+                    API_WAIT_LIMIT);
+    return send_reply(connection, &reply);
+}
+
 /* Called first with the header, then with pieces of the body, at last with *size 0: the request is
- * complete. */
+ * complete; and once more so when a request that waited is resumed. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *size, void **state)
@@ -97,9 +142,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     }
     if (exchange->len > API_BODY_LIMIT)
         return refuse_body(connection);
-    struct api_reply reply = {0};
-    api_route(&server->target, method, url, exchange->body, exchange->len, &reply);
-    return send_reply(connection, &reply);
+    return answer(server, exchange, connection, method, url);
 }
 
 static void on_completed(void *arg, struct MHD_Connection *connection, void **state,
@@ -108,6 +151,9 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **st
     (void)arg;
     (void)connection;
     (void)code;
+    const struct exchange *exchange = *state;
+    /* The library ends no request whose connection is suspended. */
+    assert(exchange == NULL || exchange->wait.connection == NULL);
     free(*state);
     *state = NULL;
 }
@@ -179,8 +225,8 @@ static int start_daemon(struct api_server *server, struct err *err)
     if (silence_s == 0)
         silence_s = CONNECTION_TIMEOUT_S;
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
-        MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL, MHD_OPTION_LISTEN_SOCKET,
+        MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
+        server, MHD_OPTION_EXTERNAL_LOGGER, on_library_message, NULL, MHD_OPTION_LISTEN_SOCKET,
         server->socket.fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
         MHD_OPTION_CONNECTION_LIMIT, CONNECTION_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, silence_s, MHD_OPTION_END);
@@ -195,6 +241,8 @@ static int attach(struct api_server *server, struct err *err)
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     int rc = info == NULL ? -EIO : ev_timer_add(server->loop, on_timer, server, &server->timer);
+    if (rc == 0)
+        rc = api_waits_init(&server->waits, &server->target, server->loop, on_timer, server);
     if (rc == 0)
         rc = ev_fd_add(server->loop, info->epoll_fd, EPOLLIN, on_ready, server, &server->readiness);
     if (rc < 0)
@@ -232,6 +280,8 @@ void api_server_destroy(struct api_server *server)
         return;
     ev_source_remove(server->readiness);
     ev_source_remove(server->timer);
+    /* The library may be stopped only when no connection is suspended. */
+    api_waits_finish(&server->waits);
     /* First the name, so that no client finds a socket that nobody serves. */
     api_socket_unlink(&server->socket);
     if (server->daemon != NULL)

@@ -2,8 +2,13 @@
 /*
  * The control socket: HTTP/1.1 over a Unix stream socket, served on the io loop. Requests and
  * answers are those of Firecracker's API, so far as there are any: GET /, /version, /balloon,
- * /balloon/statistics and PATCH /balloon. An error is answered with status 400 and
- * {"fault_message": "..."}.
+ * /balloon/statistics, /balloon/hinting/status; PATCH /vm, /balloon, /balloon/statistics,
+ * /balloon/hinting/start, /balloon/hinting/stop. An error is answered with status 400 and
+ * {"fault_message": "..."}; with 413 or 503 where the server has too much of something.
+ *
+ * GET /balloon/statistics?refresh_ms=N (1 to 10000) asks the guest for fresh statistics, and is
+ * answered when they have come, or after N ms with what there is; at once without a driver that
+ * could send any. At most 8 requests may wait so; a further one gets 503.
  */
 #ifndef AEROSTAT_API_SERVER_H
 #define AEROSTAT_API_SERVER_H

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The answer to GET /balloon/statistics: Firecracker's four figures, and all of ours below "host".
+/*
+ * The answer to GET /balloon/statistics: Firecracker's four figures, what the guest last reported
+ * of itself under Firecracker's names, and all of ours below "guest" and "host".
  */
 #include <inttypes.h>
 #include <jansson.h>
@@ -8,6 +10,8 @@
 
 #include "vmm/api/api_priv.h"
 #include "vmm/base/num.h"
+
+#define NS_PER_MS UINT64_C(1000000)
 
 struct figure {
     const char *name;
@@ -18,6 +22,13 @@ struct figure {
     {                                                                                              \
 #field, offsetof(struct balloon_info, field)                                               \
     }
+#define QUEUE_INFO(queue, field)                                                                   \
+    {                                                                                              \
+#queue "_" #field, offsetof(struct balloon_info, queue.field)                              \
+    }
+#define QUEUE(queue)                                                                               \
+    QUEUE_INFO(queue, notifications), QUEUE_INFO(queue, chains), QUEUE_INFO(queue, descriptors),   \
+        QUEUE_INFO(queue, bytes)
 #define FIGURE(field)                                                                              \
     {                                                                                              \
 #field, offsetof(struct machine_figures, field)                                            \
@@ -26,19 +37,23 @@ struct figure {
 static const struct figure balloon_figures[] = {
     INFO(target_bytes),
     INFO(actual_bytes),
-    INFO(inflate_notifications),
-    INFO(inflate_chains),
-    INFO(inflate_descriptors),
-    INFO(inflate_bytes),
-    INFO(deflate_notifications),
-    INFO(deflate_chains),
-    INFO(deflate_descriptors),
-    INFO(deflate_bytes),
+    QUEUE(inflate),
+    QUEUE(deflate),
+    QUEUE(stats),
+    QUEUE(hint),
+    QUEUE(report),
     INFO(punch_calls),
     INFO(punched_bytes),
     INFO(freed_bytes),
     INFO(ranges_merged),
     INFO(punch_ns),
+    INFO(waiting_bytes),
+    INFO(kept_poisoned_bytes),
+    INFO(kept_written_bytes),
+    INFO(hint_stale_bytes),
+    INFO(hint_frozen_ns),
+    INFO(prefaulted_bytes),
+    INFO(prefault_ns),
     INFO(bad_request),
     INFO(bad_chain),
     INFO(bad_ring),
@@ -46,6 +61,9 @@ static const struct figure balloon_figures[] = {
     INFO(change_from_bytes),
     INFO(change_to_bytes),
     INFO(change_ns),
+    INFO(change_busy_ns),
+    INFO(target_changes),
+    INFO(stalls),
 };
 
 static const struct figure machine_figures[] = {
@@ -55,9 +73,21 @@ static const struct figure machine_figures[] = {
     FIGURE(unclaimed_accesses),
 };
 
+/* Firecracker's names, by tag. */
+static const char *const stat_names[BALLOON_STAT_TAGS] = {
+    "swap_in",        "swap_out",         "major_faults", "minor_faults",        "free_memory",
+    "total_memory",   "available_memory", "disk_caches",  "hugetlb_allocations", "hugetlb_failures",
+    "oom_kill",       "alloc_stall",      "async_scan",   "direct_scan",         "async_reclaim",
+    "direct_reclaim",
+};
+
+/*
+ * Numbers here are signed, of 64 bits (Firecracker's schema says int64, too): a larger one, which
+ * only a guest that lies about itself can cause, is shown as the largest.
+ */
 static int put_u64(json_t *object, const char *name, uint64_t value)
 {
-    return json_object_set_new(object, name, json_integer((json_int_t)value));
+    return json_object_set_new(object, name, json_integer((json_int_t)min_u64(value, INT64_MAX)));
 }
 
 static int put_figures(json_t *object, const struct figure *figures, size_t n, const void *from)
@@ -83,6 +113,39 @@ static const char *form_name(enum balloon_form form)
     return "none";
 }
 
+/* What the guest sent last, tag by tag, and how old that is. */
+static int put_guest(json_t *root, const struct balloon_stats *stats)
+{
+    json_t *guest = json_object();
+    int rc = guest == NULL ? -1 : 0;
+    for (unsigned tag = 0; tag < BALLOON_STAT_TAGS && rc == 0; tag++) {
+        if ((stats->valid >> tag & 1) != 0)
+            rc = put_u64(root, stat_names[tag], stats->value[tag]);
+    }
+    if (rc == 0)
+        rc = put_u64(guest, "reports", stats->reports);
+    if (rc == 0 && stats->reports > 0)
+        rc = put_u64(guest, "age_ms", stats->age_ns / NS_PER_MS);
+    else if (rc == 0)
+        rc = json_object_set_new(guest, "age_ms", json_null());
+    if (rc == 0)
+        rc = json_object_set(root, "guest", guest);
+    json_decref(guest);
+    return rc;
+}
+
+static int put_hint(json_t *host, const struct api_target *target)
+{
+    struct balloon_hint_info hint = {0};
+    if (!target->balloon.free_page_hinting)
+        return 0;
+    target->ops->hint(target->arg, &hint);
+    int rc = put_u64(host, "hint_host_cmd", hint.host_cmd);
+    if (rc == 0 && hint.guest_cmd_valid)
+        rc = put_u64(host, "hint_guest_cmd", hint.guest_cmd);
+    return rc;
+}
+
 static int put_host(json_t *host, const struct balloon_info *info,
                     const struct machine_figures *machine)
 {
@@ -93,9 +156,15 @@ static int put_host(json_t *host, const struct balloon_info *info,
     if (rc == 0)
         rc = json_object_set_new(host, "features", json_string(features));
     if (rc == 0)
+        rc = put_u64(host, "poison_val", info->poison_val);
+    if (rc == 0)
+        rc = put_u64(host, "stats_interval_s", info->stats_interval_s);
+    if (rc == 0)
         rc = put_figures(host, balloon_figures, ARRAY_LEN(balloon_figures), info);
     if (rc == 0)
         rc = json_object_set_new(host, "change_done", json_boolean(info->change_done));
+    if (rc == 0)
+        rc = json_object_set_new(host, "change_stalled", json_boolean(info->change_stalled));
     if (rc == 0)
         rc = put_figures(host, machine_figures, ARRAY_LEN(machine_figures), machine);
     return rc;
@@ -105,7 +174,9 @@ void api_reply_statistics(const struct api_target *target, const struct balloon_
                           struct api_reply *out)
 {
     struct machine_figures machine = {0};
+    struct balloon_stats stats = {0};
     target->ops->figures(target->arg, &machine);
+    target->ops->stats(target->arg, &stats);
     json_t *root = json_object();
     json_t *host = json_object();
     int rc = put_u64(root, "target_pages", info->target_bytes / BALLOON_PAGE_SIZE);
@@ -116,7 +187,11 @@ void api_reply_statistics(const struct api_target *target, const struct balloon_
     if (rc == 0)
         rc = put_u64(root, "actual_mib", info->actual_bytes / MIB);
     if (rc == 0)
+        rc = put_guest(root, &stats);
+    if (rc == 0)
         rc = put_host(host, info, &machine);
+    if (rc == 0)
+        rc = put_hint(host, target);
     if (rc == 0)
         rc = json_object_set(root, "host", host);
     out->body = rc == 0 ? json_dumps(root, JSON_COMPACT) : NULL;

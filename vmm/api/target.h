@@ -10,14 +10,25 @@
 #include "vmm/base/err.h"
 #include "vmm/machine/machine.h"
 
-/* Called on the loop that serves the socket. */
+/*
+ * Called on the loop that serves the socket; none waits for the guest. Those below balloon_info()
+ * are the functions of balloon.h that they are named after, and are only called when it gave true.
+ */
 struct api_target_ops {
     enum machine_state (*state)(void *arg);
+    /* machine_pause() or machine_resume(). 0, also where it is so already, or -errno with a
+     * sentence. */
+    int (*set_paused)(void *arg, bool paused, struct err *err);
     void (*figures)(void *arg, struct machine_figures *out);
     /* False, and *out untouched, when the machine has no balloon. */
     bool (*balloon_info)(void *arg, struct balloon_info *out);
-    /* As balloon_set_target(). Only called when balloon_info() gave true. */
     int (*set_balloon_target)(void *arg, uint64_t bytes, struct err *err);
+    void (*stats)(void *arg, struct balloon_stats *out);
+    bool (*request_stats)(void *arg);
+    int (*set_stats_interval)(void *arg, uint32_t seconds, struct err *err);
+    int (*hint_start)(void *arg, bool acknowledge_on_stop, struct err *err);
+    int (*hint_stop)(void *arg, struct err *err);
+    void (*hint)(void *arg, struct balloon_hint_info *out);
 };
 
 struct api_target {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <string.h>
 
 #include "vmm/api_client/client.h"
 
@@ -43,6 +44,17 @@ int api_call(const char *socket_path, const char *method, const char *path, cons
     return rc;
 }
 
+/* The value at key, NULL for none. */
+static const json_t *find(const json_t *root, const char *section, const char *key)
+{
+    return json_object_get(section == NULL ? root : json_object_get(root, section), key);
+}
+
+static int missing(const char *key, struct err *err)
+{
+    return err_set(err, -EPROTO, "the answer of the control socket has no %s", key);
+}
+
 int api_body_u64(const struct api_response *response, const char *section, const char *key,
                  uint64_t *out_value, struct err *err)
 {
@@ -50,12 +62,29 @@ int api_body_u64(const struct api_response *response, const char *section, const
     int rc = parse_body(response, &root, err);
     if (rc < 0)
         return rc;
-    const json_t *object = section == NULL ? root : json_object_get(root, section);
-    const json_t *value = json_object_get(object, key);
+    const json_t *value = find(root, section, key);
     if (json_is_integer(value) && json_integer_value(value) >= 0)
         *out_value = (uint64_t)json_integer_value(value);
     else
-        rc = err_set(err, -EPROTO, "the answer of the control socket has no %s", key);
+        rc = missing(key, err);
+    json_decref(root);
+    return rc;
+}
+
+int api_body_equals(const struct api_response *response, const char *section, const char *key,
+                    const char *text, bool *out_equals, struct err *err)
+{
+    json_t *root = NULL;
+    int rc = parse_body(response, &root, err);
+    if (rc < 0)
+        return rc;
+    const json_t *value = find(root, section, key);
+    if (json_is_string(value))
+        *out_equals = strcmp(json_string_value(value), text) == 0;
+    else if (json_is_boolean(value))
+        *out_equals = strcmp(json_is_true(value) ? "true" : "false", text) == 0;
+    else
+        rc = missing(key, err);
     json_decref(root);
     return rc;
 }

@@ -4,6 +4,7 @@
 #ifndef AEROSTAT_API_CLIENT_H
 #define AEROSTAT_API_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -44,6 +45,13 @@ int api_call(const char *socket_path, const char *method, const char *path, cons
  */
 int api_body_u64(const struct api_response *response, const char *section, const char *key,
                  uint64_t *out_value, struct err *err);
+
+/*
+ * As api_body_u64(), for a string, or for a boolean as "true" or "false"; *out_equals is whether it
+ * is text.
+ */
+int api_body_equals(const struct api_response *response, const char *section, const char *key,
+                    const char *text, bool *out_equals, struct err *err);
 
 /*
  * Writes the body's members as lines "key value", in order; members of nested objects follow

@@ -2,6 +2,7 @@
 /* `aerostat balloon`: sets and shows a running machine's balloon through its control socket. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -13,15 +14,18 @@
 #include "vmm/cli/help.h"
 #include "vmm/cli/options.h"
 
-#define NS_PER_MS  UINT64_C(1000000)
-#define NS_PER_S   UINT64_C(1000000000)
-#define TIMEOUT_MS 10000u
-#define POLL_NS    (20 * (long)NS_PER_MS)
+#define NS_PER_MS     UINT64_C(1000000)
+#define NS_PER_S      UINT64_C(1000000000)
+#define TIMEOUT_MS    10000u
+#define POLL_NS       (20 * (long)NS_PER_MS)
+#define PAGES_PER_MIB (MIB / BALLOON_PAGE_SIZE)
 
 struct progress {
     uint64_t target_pages;
     uint64_t actual_pages;
     uint64_t change_ns;
+    bool stalled;   /* the change to target_pages */
+    bool no_driver; /* in the guest */
 };
 
 static int set_target(const struct balloon_options *options, struct err *err)
@@ -46,20 +50,43 @@ static int get_progress(const struct balloon_options *options, struct progress *
         rc = api_body_u64(&response, NULL, "target_pages", &out->target_pages, err);
     if (rc == 0)
         rc = api_body_u64(&response, "host", "change_ns", &out->change_ns, err);
+    if (rc == 0)
+        rc = api_body_equals(&response, "host", "change_stalled", "true", &out->stalled, err);
+    if (rc == 0)
+        rc = api_body_equals(&response, "host", "form", "none", &out->no_driver, err);
     api_response_finish(&response);
     return rc;
+}
+
+static int say_stalled(const struct balloon_options *options, const struct progress *progress,
+                       struct err *err)
+{
+    uint64_t actual_mib = progress->actual_pages / PAGES_PER_MIB;
+    unsigned stall_s = (unsigned)(BALLOON_STALL_NS / NS_PER_S);
+    if (progress->actual_pages < progress->target_pages)
+        return err_set(err, -ETIME,
+                       "the balloon holds %" PRIu64 " MiB of %" PRIu64
+                       " MiB and has not moved for %u s: the guest gives no more",
+                       actual_mib, options->target_mib, stall_s);
+    return err_set(err, -ETIME,
+                   "the balloon holds %" PRIu64 " MiB instead of %" PRIu64
+                   " MiB and has not moved for %u s: the guest takes none back",
+                   actual_mib, options->target_mib, stall_s);
 }
 
 /* Returns 0 when the balloon has its size, or -ETIME with a sentence that says how far it came. */
 static int await_target(const struct balloon_options *options, struct progress *progress,
                         struct err *err)
 {
-    uint64_t target_pages = options->target_mib * (MIB / BALLOON_PAGE_SIZE);
+    uint64_t target_pages = options->target_mib * PAGES_PER_MIB;
     uint64_t deadline = clock_mono_ns() + options->wait_s * NS_PER_S;
     for (;;) {
         int rc = get_progress(options, progress, err);
         if (rc < 0 || progress->actual_pages == target_pages)
             return rc;
+        /* A guest without a driver may still be booting; somebody else's target says nothing. */
+        if (progress->stalled && !progress->no_driver && progress->target_pages == target_pages)
+            return say_stalled(options, progress, err);
         if (clock_mono_ns() >= deadline)
             break;
         (void)nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
@@ -67,13 +94,12 @@ static int await_target(const struct balloon_options *options, struct progress *
     return err_set(err, -ETIME,
                    "the balloon holds %" PRIu64 " MiB of %" PRIu64 " MiB after %" PRIu64
                    " s: the guest has no balloon driver, or no memory to give",
-                   progress->actual_pages / (MIB / BALLOON_PAGE_SIZE), options->target_mib,
-                   options->wait_s);
+                   progress->actual_pages / PAGES_PER_MIB, options->target_mib, options->wait_s);
 }
 
 static int set_and_wait(const struct balloon_options *options, struct err *err)
 {
-    uint64_t target_pages = options->target_mib * (MIB / BALLOON_PAGE_SIZE);
+    uint64_t target_pages = options->target_mib * PAGES_PER_MIB;
     struct progress before = {0};
     struct progress after = {0};
     uint64_t start_ns = clock_mono_ns();
@@ -108,11 +134,37 @@ static int set(const struct balloon_options *options, struct err *err)
 
 static int show(const struct balloon_options *options, struct err *err)
 {
+    char path[64] = "/balloon/statistics";
     struct api_response response = {0};
-    int rc =
-        api_call(options->api_sock, "GET", "/balloon/statistics", NULL, TIMEOUT_MS, &response, err);
+    if (options->refresh_ms > 0)
+        (void)snprintf(path, sizeof(path), "/balloon/statistics?refresh_ms=%" PRIu64,
+                       options->refresh_ms);
+    int rc = api_call(options->api_sock, "GET", path, NULL,
+                      TIMEOUT_MS + (unsigned)options->refresh_ms, &response, err);
     if (rc == 0 && options->json)
         (void)printf("%s\n", response.body);
+    else if (rc == 0)
+        rc = api_body_print(&response, stdout, err);
+    api_response_finish(&response);
+    return rc;
+}
+
+static int hint(const struct balloon_options *options, struct err *err)
+{
+    static const struct {
+        const char *method;
+        const char *path;
+        const char *done;
+    } requests[] = {
+        [HINT_START] = {"PATCH", "/balloon/hinting/start", "hinting started"},
+        [HINT_STOP] = {"PATCH", "/balloon/hinting/stop", "hinting stopped"},
+        [HINT_STATUS] = {"GET", "/balloon/hinting/status", NULL},
+    };
+    struct api_response response = {0};
+    int rc = api_call(options->api_sock, requests[options->hint].method,
+                      requests[options->hint].path, NULL, TIMEOUT_MS, &response, err);
+    if (rc == 0 && requests[options->hint].done != NULL)
+        (void)printf("%s\n", requests[options->hint].done);
     else if (rc == 0)
         rc = api_body_print(&response, stdout, err);
     api_response_finish(&response);
@@ -137,6 +189,9 @@ int cli_balloon(int argc, char **argv)
         break;
     case BALLOON_SHOW:
         rc = show(&options, &err);
+        break;
+    case BALLOON_HINT:
+        rc = hint(&options, &err);
         break;
     }
     if (rc < 0)

@@ -16,6 +16,7 @@ static const char program_text[] =
     "  run            boot a machine and stay with it until it ends\n"
     "  balloon set    ask a running machine's balloon for a size\n"
     "  balloon show   show a running machine's balloon and its counters\n"
+    "  balloon hint   have a running machine's guest hint at its free pages\n"
     "  version        print the version\n"
     "  help COMMAND   explain a command\n";
 
@@ -34,6 +35,13 @@ static const char run_text[] =
     "off\n"
     "  --deflate-on-oom       let the guest take memory back when it runs out\n"
     "  --must-tell-host       have the guest tell before it uses a page again\n"
+    "  --stats-interval S     ask the guest for its memory statistics every S seconds\n"
+    "  --free-page-hinting    have the guest name its free pages on request\n"
+    "  --free-page-reporting  have the guest give free pages back by itself\n"
+    "  --page-poison WORD     on, off: let the guest say what it fills free pages with (default: "
+    "on\n"
+    "                         with hinting or reporting)\n"
+    "  --prefault-on-deflate  populate the pages that the guest takes back\n"
     "  --virtio-discovery WORD\n"
     "                         how the guest finds its devices: acpi, cmdline (default: acpi)\n"
     "  --backing WORD         host pages behind guest memory: 4k, thp, hugetlb-2m (default: 4k)\n"
@@ -55,13 +63,18 @@ static const char run_text[] =
 
 static const char balloon_text[] =
     "Usage: aerostat balloon set SIZE --api-sock PATH [--wait SECONDS]\n"
-    "       aerostat balloon show --api-sock PATH [--json]\n"
-    "Sets or shows the balloon of the machine whose control socket is at PATH.\n"
+    "       aerostat balloon show --api-sock PATH [--json] [--refresh MS]\n"
+    "       aerostat balloon hint start|stop|status --api-sock PATH\n"
+    "Sets or shows the balloon of the machine whose control socket is at PATH, or has the guest "
+    "hint at\n"
+    "its free pages.\n"
     "\n"
     "  --wait SECONDS   wait until the balloon has that size; exit status 1 when it does not get "
-    "there\n"
+    "there,\n"
+    "                   or stops moving\n"
     "  --json           print the control socket's answer as it is, instead of lines of key and "
     "value\n"
+    "  --refresh MS     ask the guest for fresh statistics, and wait for them, up to 10000 ms\n"
     "  --help           show this\n"
     "\n"
     "SIZE is what the guest gives up: a whole number with K, M or G behind it; alone it is MiB.\n";

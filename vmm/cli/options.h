@@ -30,12 +30,14 @@ void run_options_finish(struct run_options *options);
 
 /* What `aerostat balloon` was asked to do. */
 struct balloon_options {
-    enum { BALLOON_HELP, BALLOON_SET, BALLOON_SHOW } action;
+    enum { BALLOON_HELP, BALLOON_SET, BALLOON_SHOW, BALLOON_HINT } action;
     const char *api_sock; /* borrowed from argv */
     uint64_t target_mib;  /* set */
     bool wait;            /* set */
     uint64_t wait_s;
-    bool json; /* show */
+    bool json;           /* show */
+    uint64_t refresh_ms; /* show; 0: the statistics that there are */
+    enum { HINT_START, HINT_STOP, HINT_STATUS } hint;
 };
 
 /* As run_options_parse(); nothing to finish. */

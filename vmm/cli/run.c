@@ -35,6 +35,11 @@ static enum machine_state target_state(void *arg)
     return machine_state(arg);
 }
 
+static int target_set_paused(void *arg, bool paused, struct err *err)
+{
+    return paused ? machine_pause(arg, err) : machine_resume(arg, err);
+}
+
 static void target_figures(void *arg, struct machine_figures *out)
 {
     machine_get_figures(arg, out);
@@ -53,11 +58,48 @@ static int target_set_balloon(void *arg, uint64_t bytes, struct err *err)
     return balloon_set_target(machine_balloon(arg), bytes, err);
 }
 
+static void target_stats(void *arg, struct balloon_stats *out)
+{
+    balloon_get_stats(machine_balloon(arg), out);
+}
+
+static bool target_request_stats(void *arg)
+{
+    return balloon_request_stats(machine_balloon(arg));
+}
+
+static int target_set_stats_interval(void *arg, uint32_t seconds, struct err *err)
+{
+    return balloon_set_stats_interval(machine_balloon(arg), seconds, err);
+}
+
+static int target_hint_start(void *arg, bool acknowledge_on_stop, struct err *err)
+{
+    return balloon_hint_start(machine_balloon(arg), acknowledge_on_stop, err);
+}
+
+static int target_hint_stop(void *arg, struct err *err)
+{
+    return balloon_hint_stop(machine_balloon(arg), err);
+}
+
+static void target_hint(void *arg, struct balloon_hint_info *out)
+{
+    balloon_get_hint(machine_balloon(arg), out);
+}
+
 static const struct api_target_ops target_ops = {
     .state = target_state,
+    .set_paused = target_set_paused,
     .figures = target_figures,
     .balloon_info = target_balloon_info,
     .set_balloon_target = target_set_balloon,
+    .stats = target_stats,
+    .request_stats = target_request_stats,
+    .set_stats_interval = target_set_stats_interval,
+    .hint_start = target_hint_start,
+    .hint_stop = target_hint_stop,
+    .hint = target_hint,
 };
 
 static size_t console_to_guest(void *arg, const uint8_t *data, size_t len)

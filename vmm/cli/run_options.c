@@ -17,12 +17,19 @@ enum {
     OPT_BALLOON,
     OPT_API_SOCK,
     OPT_BACKING,
-    OPT_SCATTER_GATHER,
-    OPT_DEFLATE_ON_OOM,
-    OPT_MUST_TELL_HOST,
     OPT_VIRTIO_DISCOVERY,
     OPT_LOG_LEVEL,
     OPT_NO_CONSOLE,
+    /* From here on they say how a balloon is to be. */
+    OPT_SCATTER_GATHER,
+    OPT_DEFLATE_ON_OOM,
+    OPT_MUST_TELL_HOST,
+    OPT_STATS_INTERVAL,
+    OPT_HINTING,
+    OPT_REPORTING,
+    OPT_PAGE_POISON,
+    OPT_PREFAULT,
+    OPT_END,
 };
 
 static const struct option run_flags[] = {
@@ -38,6 +45,11 @@ static const struct option run_flags[] = {
     {"scatter-gather", required_argument, NULL, OPT_SCATTER_GATHER},
     {"deflate-on-oom", no_argument, NULL, OPT_DEFLATE_ON_OOM},
     {"must-tell-host", no_argument, NULL, OPT_MUST_TELL_HOST},
+    {"stats-interval", required_argument, NULL, OPT_STATS_INTERVAL},
+    {"free-page-hinting", no_argument, NULL, OPT_HINTING},
+    {"free-page-reporting", no_argument, NULL, OPT_REPORTING},
+    {"page-poison", required_argument, NULL, OPT_PAGE_POISON},
+    {"prefault-on-deflate", no_argument, NULL, OPT_PREFAULT},
     {"virtio-discovery", required_argument, NULL, OPT_VIRTIO_DISCOVERY},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"no-console", no_argument, NULL, OPT_NO_CONSOLE},
@@ -70,6 +82,15 @@ static int set_balloon(struct vm_config *cfg, const char *text, struct err *err)
     return cfg_parse_size("--balloon", text, &cfg->balloon.target_bytes, err);
 }
 
+static int set_stats_interval(struct vm_config *cfg, const char *text, struct err *err)
+{
+    uint64_t seconds = 0;
+    int rc = cfg_parse_count("--stats-interval", text, 0, CFG_STATS_INTERVAL_MAX_S, &seconds, err);
+    if (rc == 0)
+        cfg->balloon.stats_interval_s = (uint32_t)seconds;
+    return rc;
+}
+
 static int set_log_level(enum log_level *level, const char *text, struct err *err)
 {
     static const char *const names[] = {
@@ -82,6 +103,40 @@ static int set_log_level(enum log_level *level, const char *text, struct err *er
     }
     return err_set(err, -EINVAL, "--log-level: \"%.40s\" is not one of error, warn, info, debug",
                    text);
+}
+
+static bool is_balloon_flag(int opt)
+{
+    return opt >= OPT_SCATTER_GATHER && opt < OPT_END;
+}
+
+static int apply_to_balloon(struct vm_config *cfg, int opt, const char *text, struct err *err)
+{
+    struct balloon_config *balloon = &cfg->balloon;
+    switch (opt) {
+    case OPT_SCATTER_GATHER:
+        return cfg_parse_scatter_gather("--scatter-gather", text, &balloon->scatter_gather, err);
+    case OPT_DEFLATE_ON_OOM:
+        balloon->deflate_on_oom = true;
+        return 0;
+    case OPT_MUST_TELL_HOST:
+        balloon->must_tell_host = true;
+        return 0;
+    case OPT_STATS_INTERVAL:
+        return set_stats_interval(cfg, text, err);
+    case OPT_HINTING:
+        balloon->free_page_hinting = true;
+        return 0;
+    case OPT_REPORTING:
+        balloon->free_page_reporting = true;
+        return 0;
+    case OPT_PAGE_POISON:
+        cfg->page_poison_given = true;
+        return cfg_parse_switch("--page-poison", text, &balloon->page_poison, err);
+    default:
+        balloon->prefault_on_deflate = true;
+        return 0;
+    }
 }
 
 static int apply(struct run_options *options, int opt, const char *text, struct err *err)
@@ -104,15 +159,6 @@ static int apply(struct run_options *options, int opt, const char *text, struct 
         return replace(&cfg->api_sock, text, err);
     case OPT_BACKING:
         return cfg_parse_backing("--backing", text, &cfg->backing, err);
-    case OPT_SCATTER_GATHER:
-        return cfg_parse_scatter_gather("--scatter-gather", text, &cfg->balloon.scatter_gather,
-                                        err);
-    case OPT_DEFLATE_ON_OOM:
-        cfg->balloon.deflate_on_oom = true;
-        return 0;
-    case OPT_MUST_TELL_HOST:
-        cfg->balloon.must_tell_host = true;
-        return 0;
     case OPT_VIRTIO_DISCOVERY:
         return cfg_parse_discovery("--virtio-discovery", text, &cfg->virtio_on_cmdline, err);
     case OPT_LOG_LEVEL:
@@ -121,7 +167,7 @@ static int apply(struct run_options *options, int opt, const char *text, struct 
         options->console_input = false;
         return 0;
     default:
-        return 0;
+        return is_balloon_flag(opt) ? apply_to_balloon(cfg, opt, text, err) : 0;
     }
 }
 
@@ -141,16 +187,11 @@ static const char *find_config(int argc, char **argv)
 /* The flag's name if it says how a balloon is to be, otherwise NULL. */
 static const char *balloon_flag(int opt)
 {
-    switch (opt) {
-    case OPT_SCATTER_GATHER:
-        return "--scatter-gather";
-    case OPT_DEFLATE_ON_OOM:
-        return "--deflate-on-oom";
-    case OPT_MUST_TELL_HOST:
-        return "--must-tell-host";
-    default:
-        return NULL;
+    for (const struct option *flag = run_flags; flag->name != NULL; flag++) {
+        if (flag->val == opt && is_balloon_flag(opt))
+            return flag->name;
     }
+    return NULL;
 }
 
 static int apply_flags(int argc, char **argv, struct run_options *options, struct err *err)
@@ -167,9 +208,10 @@ static int apply_flags(int argc, char **argv, struct run_options *options, struc
     }
     if (needs_balloon != NULL && !options->config.has_balloon)
         return err_set(err, -EINVAL,
-                       "%s needs a balloon: give --balloon SIZE, or a balloon section in the "
+                       "--%s needs a balloon: give --balloon SIZE, or a balloon section in the "
                        "configuration file",
                        needs_balloon);
+    cfg_settle(&options->config);
     return 0;
 }
 

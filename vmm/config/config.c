@@ -75,6 +75,13 @@ int cfg_load(struct vm_config *cfg, const char *path, struct err *err)
     return rc < 0 ? rc : cfg_parse(cfg, name, text, len, err);
 }
 
+void cfg_settle(struct vm_config *cfg)
+{
+    struct balloon_config *balloon = &cfg->balloon;
+    if (!cfg->page_poison_given)
+        balloon->page_poison = balloon->free_page_hinting || balloon->free_page_reporting;
+}
+
 static int check_memory(const struct vm_config *cfg, struct err *err)
 {
     unsigned long long bytes = cfg->mem_bytes;
@@ -101,6 +108,10 @@ static int check_balloon(const struct vm_config *cfg, struct err *err)
                        "balloon: a target of %llu MiB is not below the guest memory of %llu MiB",
                        (unsigned long long)(cfg->balloon.target_bytes / MIB),
                        (unsigned long long)(cfg->mem_bytes / MIB));
+    if (cfg->balloon.free_page_hinting && cfg->balloon.scatter_gather == BALLOON_SG_BIT3)
+        return err_set(err, -EINVAL,
+                       "balloon: scatter_gather \"bit3\" and free_page_hinting both claim feature "
+                       "bit 3; give one of the two");
     return 0;
 }
 

@@ -11,7 +11,7 @@
  * huge_pages; ours: backing, virtio_discovery.
  *
  * balloon: amount_mib, deflate_on_oom (required), stats_polling_interval_s, free_page_hinting,
- * free_page_reporting; ours: scatter_gather, must_tell_host.
+ * free_page_reporting; ours: page_poison, prefault_on_deflate, scatter_gather, must_tell_host.
  *
  * No section is required, because the command line may give the kernel. Firecracker's further
  * sections may be null or an empty array; anything else in them is refused by name, so that no file
@@ -34,7 +34,8 @@
  * check. */
 #define CFG_MEM_MAX_MIB (UINT64_C(1) << 32)
 /* The balloon counts pages of 4096 bytes in 32 bits (virtio 1.2, 5.5.4): the whole MiB that fit. */
-#define CFG_BALLOON_MAX_MIB ((UINT64_C(1) << 24) - 1)
+#define CFG_BALLOON_MAX_MIB      ((UINT64_C(1) << 24) - 1)
+#define CFG_STATS_INTERVAL_MAX_S UINT16_MAX
 /* Bytes of sun_path that a socket path may use, without the NUL. */
 #define CFG_SOCKET_PATH_MAX 107u
 
@@ -53,6 +54,7 @@ struct vm_config {
     enum gm_backing backing;
     bool has_balloon;
     struct balloon_config balloon;
+    bool page_poison_given; /* balloon.page_poison was asked for: cfg_settle() leaves it alone */
     char *api_sock;         /* command line only; NULL: none */
     bool virtio_on_cmdline; /* machine-config.virtio_discovery "cmdline"; default "acpi" */
 };
@@ -78,10 +80,26 @@ int cfg_parse(struct vm_config *cfg, const char *name, const char *text, size_t 
 int cfg_load(struct vm_config *cfg, const char *path, struct err *err);
 
 /*
- * Reads the body of PATCH /balloon, {"amount_mib": N}, as strictly as cfg_parse(). *out_bytes is
- * set on success only. Returns 0 or -EINVAL with a sentence.
+ * Fills in what follows from other fields: balloon.page_poison, unless it was given, is true with
+ * free_page_hinting or free_page_reporting, because a Linux guest with init_on_free or
+ * page_poisoning uses neither without it. cfg_parse() ends with it; to be called after changes by
+ * other means. Idempotent.
+ */
+void cfg_settle(struct vm_config *cfg);
+
+/*
+ * Bodies of requests, read as strictly as cfg_parse(). *out_ is set on success only. Each returns 0
+ * or -EINVAL with a sentence.
+ *
+ * PATCH /balloon: {"amount_mib": N}.
  */
 int cfg_parse_balloon_update(const char *text, size_t len, uint64_t *out_bytes, struct err *err);
+/* PATCH /balloon/statistics: {"stats_polling_interval_s": N}. */
+int cfg_parse_stats_update(const char *text, size_t len, uint32_t *out_seconds, struct err *err);
+/* PATCH /balloon/hinting/start: nothing, or {"acknowledge_on_stop": B}; default true. */
+int cfg_parse_hint_start(const char *text, size_t len, bool *out_acknowledge, struct err *err);
+/* PATCH /vm: {"state": "Paused"} or {"state": "Resumed"}. */
+int cfg_parse_vm_state(const char *text, size_t len, bool *out_paused, struct err *err);
 
 /*
  * Parses "512M", "2G", "131072K" (either case) and "2048" (MiB). what is the option's name for
@@ -101,13 +119,15 @@ int cfg_parse_backing(const char *what, const char *text, enum gm_backing *out, 
 int cfg_parse_scatter_gather(const char *what, const char *text, enum balloon_sg *out,
                              struct err *err);
 int cfg_parse_discovery(const char *what, const char *text, bool *out_on_cmdline, struct err *err);
+/* "on" or "off". */
+int cfg_parse_switch(const char *what, const char *text, bool *out_on, struct err *err);
 
 /* The word that stands for a value, a static string. */
 const char *cfg_backing_name(enum gm_backing backing);
 const char *cfg_scatter_gather_name(enum balloon_sg sg);
 
-/* Checks what spans several fields (balloon below RAM, kernel given, sizes, path lengths). 0 or
- * -EINVAL with a sentence. */
+/* Checks what spans several fields (balloon below RAM, features that exclude each other, kernel
+ * given, sizes, path lengths). 0 or -EINVAL with a sentence. */
 int cfg_check(const struct vm_config *cfg, struct err *err);
 
 #endif

@@ -64,6 +64,11 @@ int cfg_read_string(const struct cfg_at *at, const json_t *value, bool empty_ok,
 int cfg_read_word(const struct cfg_at *at, const json_t *value, const struct cfg_word *words,
                   size_t n, unsigned *out);
 
+/* cfg_read_fns for what a section and the body of a request have in common; dst is a struct
+ * vm_config. */
+int cfg_read_amount(const struct cfg_at *at, const json_t *value, void *dst);
+int cfg_read_stats_interval(const struct cfg_at *at, const json_t *value, void *dst);
+
 /* A cfg_read_fn: false is accepted, true is refused with the key's note. */
 int cfg_refuse_true(const struct cfg_at *at, const json_t *value, void *dst);
 

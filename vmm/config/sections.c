@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sections of Firecracker's config file and the body of its balloon update, as tables of keys.
- */
+/* The sections of Firecracker's config file, as tables of keys. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,7 +143,7 @@ static int read_machine_config(const struct cfg_at *at, const json_t *value, voi
     return rc < 0 ? rc : check_backing_agrees(&inner, value);
 }
 
-static int read_amount(const struct cfg_at *at, const json_t *value, void *dst)
+int cfg_read_amount(const struct cfg_at *at, const json_t *value, void *dst)
 {
     struct vm_config *cfg = dst;
     uint64_t mib = 0;
@@ -166,17 +165,39 @@ static int read_must_tell_host(const struct cfg_at *at, const json_t *value, voi
     return cfg_read_bool(at, value, &cfg->balloon.must_tell_host);
 }
 
-static int read_stats_interval(const struct cfg_at *at, const json_t *value, void *dst)
+int cfg_read_stats_interval(const struct cfg_at *at, const json_t *value, void *dst)
 {
-    (void)dst;
+    struct vm_config *cfg = dst;
     uint64_t seconds = 0;
-    int rc = cfg_read_uint(at, value, 0, UINT16_MAX, &seconds);
-    if (rc == 0 && seconds != 0)
-        rc = cfg_bad(at,
-                     "%llu: the statistics queue is not supported by this version of Aerostat "
-                     "(only 0)",
-                     (unsigned long long)seconds);
+    int rc = cfg_read_uint(at, value, 0, CFG_STATS_INTERVAL_MAX_S, &seconds);
+    if (rc == 0)
+        cfg->balloon.stats_interval_s = (uint32_t)seconds;
     return rc;
+}
+
+static int read_hinting(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    struct vm_config *cfg = dst;
+    return cfg_read_bool(at, value, &cfg->balloon.free_page_hinting);
+}
+
+static int read_reporting(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    struct vm_config *cfg = dst;
+    return cfg_read_bool(at, value, &cfg->balloon.free_page_reporting);
+}
+
+static int read_page_poison(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    struct vm_config *cfg = dst;
+    cfg->page_poison_given = true;
+    return cfg_read_bool(at, value, &cfg->balloon.page_poison);
+}
+
+static int read_prefault(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    struct vm_config *cfg = dst;
+    return cfg_read_bool(at, value, &cfg->balloon.prefault_on_deflate);
 }
 
 static int read_scatter_gather(const struct cfg_at *at, const json_t *value, void *dst)
@@ -190,11 +211,13 @@ static int read_scatter_gather(const struct cfg_at *at, const json_t *value, voi
 }
 
 static const struct cfg_key balloon_keys[] = {
-    {.name = "amount_mib", .required = true, .read = read_amount},
+    {.name = "amount_mib", .required = true, .read = cfg_read_amount},
     {.name = "deflate_on_oom", .required = true, .read = read_deflate_on_oom},
-    {.name = "stats_polling_interval_s", .read = read_stats_interval},
-    {.name = "free_page_hinting", .read = cfg_refuse_true, .note = "free page hinting is"},
-    {.name = "free_page_reporting", .read = cfg_refuse_true, .note = "free page reporting is"},
+    {.name = "stats_polling_interval_s", .read = cfg_read_stats_interval},
+    {.name = "free_page_hinting", .read = read_hinting},
+    {.name = "free_page_reporting", .read = read_reporting},
+    {.name = "page_poison", .read = read_page_poison},
+    {.name = "prefault_on_deflate", .read = read_prefault},
     {.name = "scatter_gather", .read = read_scatter_gather},
     {.name = "must_tell_host", .read = read_must_tell_host},
 };
@@ -264,26 +287,7 @@ int cfg_parse(struct vm_config *cfg, const char *name, const char *text, size_t 
         cfg_one_line(err);
         return rc;
     }
+    cfg_settle(&next);
     commit(cfg, &next);
     return 0;
-}
-
-static const struct cfg_key update_keys[] = {
-    {.name = "amount_mib", .required = true, .read = read_amount},
-};
-
-int cfg_parse_balloon_update(const char *text, size_t len, uint64_t *out_bytes, struct err *err)
-{
-    struct vm_config update = {0};
-    struct cfg_at at = {.file = "request body", .err = err};
-    json_t *root = NULL;
-    int rc = cfg_json_load(at.file, text, len, &root, err);
-    if (rc == 0)
-        rc = cfg_read_object(&at, root, update_keys, ARRAY_LEN(update_keys), &update);
-    json_decref(root);
-    if (rc < 0)
-        cfg_one_line(err);
-    else
-        *out_bytes = update.balloon.target_bytes;
-    return rc;
 }

@@ -155,6 +155,16 @@ int cfg_parse_discovery(const char *what, const char *text, bool *out_on_cmdline
     return rc;
 }
 
+int cfg_parse_switch(const char *what, const char *text, bool *out_on, struct err *err)
+{
+    static const struct cfg_word words[] = {{"on", true}, {"off", false}};
+    unsigned value = 0;
+    int rc = parse_word(what, text, words, ARRAY_LEN(words), &value, err);
+    if (rc == 0)
+        *out_on = value != 0;
+    return rc;
+}
+
 static const char *word_of(unsigned value, const struct cfg_word *words, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

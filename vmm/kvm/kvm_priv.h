@@ -25,6 +25,8 @@ struct vm {
     uint32_t run_size; /* bytes of struct kvm_run and what follows it */
     bool tsc_deadline;
     struct cpuid_table cpuid; /* what the host supports */
+    const struct gm *gm;      /* borrowed, from vm_add_memory() on: slot i is its region i */
+    uint64_t *dirty_words;    /* one slot's log, enough for the largest; NULL while none is kept */
 };
 
 struct vcpu {
@@ -36,6 +38,9 @@ struct vcpu {
 
 /* ioctl(2) that repeats on EINTR; returns the result or -errno. */
 int kvm_ioctl(int fd, unsigned long request, unsigned long arg);
+
+/* Makes region i of vm->gm memory slot i, or changes the slot's flags. */
+int vm_set_slot(struct vm *vm, size_t i, uint32_t flags);
 
 /* KVM_CHECK_EXTENSION of one capability, behind a pointer so that a test can play a host that lacks
  * it. */

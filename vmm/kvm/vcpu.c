@@ -147,3 +147,14 @@ void vcpu_kick(struct vcpu *vcpu)
     /* Read by the kernel on this vCPU's thread; the signal that follows orders it. */
     __atomic_store_n(&vcpu->run->immediate_exit, (uint8_t)1, __ATOMIC_RELEASE);
 }
+
+void vcpu_clear_kick(struct vcpu *vcpu)
+{
+    __atomic_store_n(&vcpu->run->immediate_exit, (uint8_t)0, __ATOMIC_RELAXED);
+}
+
+void vcpu_mark_paused(struct vcpu *vcpu)
+{
+    int ret = kvm_ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
+    (void)ret; /* EINVAL: the guest has no kvmclock, and nothing to be told */
+}

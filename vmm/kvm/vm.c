@@ -135,6 +135,7 @@ void vm_destroy(struct vm *vm)
         return;
     fd_close(&vm->vm_fd);
     fd_close(&vm->kvm_fd);
+    free(vm->dirty_words);
     free(vm);
 }
 
@@ -151,20 +152,28 @@ uint32_t vm_phys_bits(const struct vm *vm)
     return bits == 0 ? DEFAULT_PHYS_BITS : bits;
 }
 
+int vm_set_slot(struct vm *vm, size_t i, uint32_t flags)
+{
+    struct gm_region region = gm_region_at(vm->gm, i);
+    struct kvm_userspace_memory_region slot = {
+        .slot = (uint32_t)i,
+        .flags = flags,
+        .guest_phys_addr = region.range.start,
+        .memory_size = region.range.len_bytes,
+        .userspace_addr = (uint64_t)(uintptr_t)region.host,
+    };
+    return kvm_ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, (unsigned long)&slot);
+}
+
 int vm_add_memory(struct vm *vm, const struct gm *gm, struct err *err)
 {
+    vm->gm = gm;
     for (size_t i = 0; i < gm_region_count(gm); i++) {
-        struct gm_region region = gm_region_at(gm, i);
-        struct kvm_userspace_memory_region slot = {
-            .slot = (uint32_t)i,
-            .guest_phys_addr = region.range.start,
-            .memory_size = region.range.len_bytes,
-            .userspace_addr = (uint64_t)(uintptr_t)region.host,
-        };
-        int ret = kvm_ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, (unsigned long)&slot);
+        struct gm_range range = gm_region_at(gm, i).range;
+        int ret = vm_set_slot(vm, i, 0);
         if (ret < 0)
             return err_sys(err, ret, "memory slot %zu: %lu bytes at 0x%lx", i,
-                           (unsigned long)slot.memory_size, (unsigned long)slot.guest_phys_addr);
+                           (unsigned long)range.len_bytes, (unsigned long)range.start);
     }
     return 0;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "memory/gm.h"
+#include "memory/gm_bitmap.h"
 #include "vmm/base/err.h"
 
 struct vm;
@@ -42,6 +43,20 @@ int vm_add_memory(struct vm *vm, const struct gm *gm, struct err *err);
  * slot: 6 ms and more instead of 0.3.
  */
 int vm_create_irqchip(struct vm *vm, struct err *err);
+
+/*
+ * From here on KVM records which pages of RAM the guest writes; what was recorded before is
+ * forgotten. Writes that the monitor makes itself are not recorded. May be called while vCPUs run,
+ * and again while recording; a first write to each page then costs the guest a fault. This and the
+ * next two: after vm_add_memory(), one thread at a time. Returns 0, -ENOMEM, or the -errno of a
+ * host whose KVM cannot record, with a sentence; nothing is recorded then.
+ */
+int vm_dirty_log_start(struct vm *vm, struct err *err);
+/* Adds the pages written since the start or the last fetch. Returns 0; -EINVAL without a start;
+ * -errno of KVM_GET_DIRTY_LOG: what was fetched before the error is in out. */
+int vm_dirty_log_fetch(struct vm *vm, struct gm_bitmap *out, struct err *err);
+/* Ends the recording. Returns 0, also without a start, or -errno with a sentence. */
+int vm_dirty_log_stop(struct vm *vm, struct err *err);
 
 /* fd is signalled when the guest writes the 32-bit value at MMIO address gpa. */
 int vm_add_ioeventfd(struct vm *vm, uint64_t gpa, uint32_t value, int fd, struct err *err);
@@ -100,4 +115,13 @@ void vcpu_run(struct vcpu *vcpu, struct vcpu_exit *out);
  * is inside the kernel.
  */
 void vcpu_kick(struct vcpu *vcpu);
+/* Takes kicks back that have not made a vcpu_run() return. The vCPU's thread, or while that is
+ * known to wait. */
+void vcpu_clear_kick(struct vcpu *vcpu);
+
+/*
+ * Marks the vCPU's kvmclock, if its guest uses that: time passed in which the guest could not run.
+ * Best effort. Any thread, while vcpu_run() is not under way.
+ */
+void vcpu_mark_paused(struct vcpu *vcpu);
 #endif

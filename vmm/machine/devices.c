@@ -197,8 +197,8 @@ int machine_add_virtio(struct machine *machine, const struct vm_config *cfg, str
 {
     if (!cfg->has_balloon)
         return 0;
-    int ret =
-        balloon_create(&cfg->balloon, machine->gm, machine->reclaim_loop, &machine->balloon, err);
+    int ret = balloon_create(&cfg->balloon, machine->gm, machine->reclaim_loop, &machine_guest_ops,
+                             machine, &machine->balloon, err);
     if (ret < 0)
         return ret;
     return add_transport(machine, balloon_vdev(machine->balloon), machine->reclaim_loop, err);

@@ -13,6 +13,17 @@
 
 #define KVM_DEVICE "/dev/kvm"
 
+/* Before the vCPUs run it is cheap to see whether this host can do what hinting needs. */
+static int check_tracking(struct vm *vm, struct err *err)
+{
+    struct err why = {{0}};
+    int ret = vm_dirty_log_start(vm, &why);
+    if (ret == 0)
+        ret = vm_dirty_log_stop(vm, &why);
+    return ret == 0 ? 0
+                    : err_set(err, ret, "balloon.free_page_hinting: %s: switch it off", why.text);
+}
+
 static int create_memory(struct machine *machine, const struct vm_config *cfg, struct err *err)
 {
     struct gm_range ram[2];
@@ -41,7 +52,10 @@ static int create_memory(struct machine *machine, const struct vm_config *cfg, s
         log_warn("machine-config.backing: with hugetlb-2m, pages that the balloon gives back "
                  "return to the host's pool; a "
                  "guest that wants them again while the pool is empty ends");
-    return vm_add_memory(machine->vm, machine->gm, err);
+    ret = vm_add_memory(machine->vm, machine->gm, err);
+    if (ret == 0 && cfg->has_balloon && cfg->balloon.free_page_hinting)
+        ret = check_tracking(machine->vm, err);
+    return ret;
 }
 
 static int load_guest(struct machine *machine, const struct vm_config *cfg,
@@ -103,6 +117,7 @@ int machine_create(const struct vm_config *cfg, struct ev_loop *io_loop, int con
     struct machine *machine = calloc(1, sizeof(*machine));
     if (machine == NULL)
         return err_sys(err, -ENOMEM, "machine");
+    gate_init(&machine->gate, machine_kick_vcpu, machine);
     machine->io_loop = io_loop;
     machine->serial_irq_fd = -1;
     int ret = build(machine, cfg, console_out, err);
@@ -143,7 +158,7 @@ void machine_stop(struct machine *machine, enum machine_end why)
     int none = MACHINE_END_NONE;
     (void)atomic_compare_exchange_strong(&machine->end, &none, (int)why);
     atomic_store_explicit(&machine->state, MACHINE_STOPPED, memory_order_relaxed);
-    atomic_store_explicit(&machine->stopping, true, memory_order_release);
+    gate_end(&machine->gate);
     machine_kick_vcpus(machine);
     ev_loop_stop(machine->io_loop);
 }
@@ -152,7 +167,7 @@ void machine_destroy(struct machine *machine)
 {
     if (machine == NULL)
         return;
-    atomic_store_explicit(&machine->stopping, true, memory_order_release);
+    gate_end(&machine->gate);
     machine_kick_vcpus(machine);
     /* The vCPUs first: one may be waiting for the reclaim loop, which goes on serving until they
      * are gone. */
@@ -166,7 +181,49 @@ void machine_destroy(struct machine *machine)
     vm_destroy(machine->vm);
     ev_loop_destroy(machine->reclaim_loop);
     gm_destroy(machine->gm);
+    gate_finish(&machine->gate);
     free(machine);
+}
+
+static int refuse(const struct machine *machine, const char *what, struct err *err)
+{
+    return err_set(err, -EINVAL, "the machine cannot be %s: it has %s", what,
+                   machine_state(machine) == MACHINE_NOT_STARTED ? "not started" : "ended");
+}
+
+/* Unless the machine has ended meanwhile, which a vCPU may do at any moment. */
+static bool change_state(struct machine *machine, enum machine_state from, enum machine_state to)
+{
+    int expected = from;
+    return atomic_compare_exchange_strong(&machine->state, &expected, (int)to);
+}
+
+int machine_pause(struct machine *machine, struct err *err)
+{
+    if (machine_state(machine) == MACHINE_PAUSED)
+        return 0;
+    gate_close(&machine->gate);
+    if (!change_state(machine, MACHINE_RUNNING, MACHINE_PAUSED)) {
+        gate_open(&machine->gate);
+        return refuse(machine, "paused", err);
+    }
+    if (machine->balloon != NULL)
+        balloon_set_paused(machine->balloon, true);
+    return 0;
+}
+
+int machine_resume(struct machine *machine, struct err *err)
+{
+    if (machine_state(machine) == MACHINE_RUNNING)
+        return 0;
+    if (!change_state(machine, MACHINE_PAUSED, MACHINE_RUNNING))
+        return refuse(machine, "resumed", err);
+    for (uint32_t id = 0; id < machine->vcpu_count; id++)
+        vcpu_mark_paused(machine->vcpus[id].vcpu);
+    if (machine->balloon != NULL)
+        balloon_set_paused(machine->balloon, false);
+    gate_open(&machine->gate);
+    return 0;
 }
 
 size_t machine_console_input(struct machine *machine, const uint8_t *data, size_t len)

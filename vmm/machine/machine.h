@@ -15,7 +15,7 @@
 
 struct machine;
 
-enum machine_state { MACHINE_NOT_STARTED, MACHINE_RUNNING, MACHINE_STOPPED };
+enum machine_state { MACHINE_NOT_STARTED, MACHINE_RUNNING, MACHINE_PAUSED, MACHINE_STOPPED };
 
 /* Why a machine ended. */
 enum machine_end {
@@ -57,6 +57,22 @@ int machine_start(struct machine *machine, struct err *err);
  * stopped. Any thread; idempotent.
  */
 void machine_stop(struct machine *machine, enum machine_end why);
+
+/*
+ * Returns when no vCPU executes guest code, and none does until machine_resume(). Devices and loops
+ * go on: a queue that the guest has notified is still served, and what is set meanwhile is seen by
+ * the guest afterwards. Its clocks go on, too. A paused machine can be stopped and destroyed. The
+ * io loop's thread. Returns 0, also when it is paused already; -EINVAL, with a sentence, when the
+ * machine has not started or has ended.
+ */
+int machine_pause(struct machine *machine, struct err *err);
+
+/*
+ * Lets the vCPUs go on, and tells a guest with kvmclock that it stood still, so that its
+ * soft-lockup watchdog does not blame anybody. The io loop's thread. Returns 0, also when the
+ * machine is running; -EINVAL as above.
+ */
+int machine_resume(struct machine *machine, struct err *err);
 
 /* Feeds the guest's serial port; returns how many of the len bytes fitted. Any thread. */
 size_t machine_console_input(struct machine *machine, const uint8_t *data, size_t len);

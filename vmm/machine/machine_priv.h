@@ -11,9 +11,11 @@
 #include "devices/legacy/i8042.h"
 #include "devices/legacy/serial.h"
 #include "devices/virtio/mmio.h"
+#include "vmm/base/log.h"
 #include "vmm/boot/boot.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/machine/bus.h"
+#include "vmm/machine/gate.h"
 #include "vmm/machine/machine.h"
 
 #define MACHINE_VIRTIO_MAX 8u
@@ -29,10 +31,13 @@ struct machine_vcpu {
     struct machine *machine;
     struct vcpu *vcpu;
     uint32_t id;
-    pthread_t thread;
+    pthread_t thread; /* for whoever started it */
     bool thread_started;
+    pthread_t self;     /* the same, from the thread itself: for kicks, before it first enters */
     _Atomic bool ended; /* the thread has left the guest for good */
 };
+
+_Static_assert(CFG_VCPUS_MAX <= GATE_PASSES_MAX, "each vCPU has a pass");
 
 struct machine {
     struct ev_loop *io_loop; /* borrowed */
@@ -54,10 +59,11 @@ struct machine {
 
     struct machine_vcpu vcpus[CFG_VCPUS_MAX];
     uint32_t vcpu_count;
+    struct gate gate; /* each vCPU's way into the guest; ended when the machine stops */
 
-    _Atomic int state; /* enum machine_state */
-    _Atomic int end;   /* enum machine_end; set once */
-    _Atomic bool stopping;
+    _Atomic int state;            /* enum machine_state */
+    _Atomic int end;              /* enum machine_end; set once */
+    struct log_limit track_limit; /* the reclaim loop's */
 };
 
 /* Serial port, keyboard controller, ACPI sleep registers: on the port bus. Before the vCPUs run. */
@@ -78,10 +84,16 @@ int machine_create_vcpus(struct machine *machine, uint32_t count, const struct b
  */
 int machine_start_vcpus(struct machine *machine, struct err *err);
 
+/* What the balloon asks of the guest; arg is the machine. */
+extern const struct balloon_guest_ops machine_guest_ops;
+
 /* For a thread that gets kicked: whoever started this process may have blocked the signal. */
 void machine_accept_kicks(void);
 
-/* Makes every vCPU thread notice machine->stopping. Any thread. */
+/* A gate_kick_fn; arg is the machine. */
+void machine_kick_vcpu(void *arg, uint32_t id);
+
+/* Makes every vCPU thread notice that the gate has ended. Any thread. */
 void machine_kick_vcpus(struct machine *machine);
 
 /* Waits for the vCPU threads, which have been told to stop. The reclaim loop must still serve. */

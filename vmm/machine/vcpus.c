@@ -70,13 +70,21 @@ void machine_accept_kicks(void)
     (void)pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 }
 
+static void forget_kick(void *arg)
+{
+    vcpu_clear_kick(arg);
+}
+
 static void *vcpu_thread(void *arg)
 {
     struct machine_vcpu *self = arg;
+    struct gate *gate = &self->machine->gate;
     struct vcpu_exit exit = {0};
     machine_accept_kicks();
-    while (!atomic_load_explicit(&self->machine->stopping, memory_order_acquire)) {
+    self->self = pthread_self();
+    while (gate_enter(gate, self->id, forget_kick, self->vcpu)) {
         vcpu_run(self->vcpu, &exit);
+        gate_leave(gate, self->id);
         handle_exit(self, &exit);
     }
     atomic_store_explicit(&self->ended, true, memory_order_release);
@@ -133,6 +141,14 @@ int machine_start_vcpus(struct machine *machine, struct err *err)
     return 0;
 }
 
+void machine_kick_vcpu(void *arg, uint32_t id)
+{
+    struct machine *machine = arg;
+    /* In this order: a signal that comes before KVM_RUN is not seen there, immediate_exit is. */
+    vcpu_kick(machine->vcpus[id].vcpu);
+    (void)pthread_kill(machine->vcpus[id].self, KICK_SIGNAL);
+}
+
 void machine_kick_vcpus(struct machine *machine)
 {
     for (uint32_t id = 0; id < machine->vcpu_count; id++)
@@ -140,14 +156,15 @@ void machine_kick_vcpus(struct machine *machine)
 }
 
 /*
- * The signal may come just before a blocking call, which it then does not interrupt: it is sent
- * until the thread ends. The reclaim thread gets it too, since a vCPU may be waiting for it, and it
- * for a reader of its messages.
+ * The signal may come just before a blocking call, which it then does not interrupt, and the kick
+ * just before the vCPU forgets an older one: both are repeated until the thread ends. The reclaim
+ * thread gets it too, since a vCPU may be waiting for it, and it for a reader of its messages.
  */
 static void join(const struct machine *machine, struct machine_vcpu *vcpu)
 {
     const struct timespec pause = {.tv_nsec = KICK_REPEAT_NS};
     while (!atomic_load_explicit(&vcpu->ended, memory_order_acquire)) {
+        vcpu_kick(vcpu->vcpu);
         (void)pthread_kill(vcpu->thread, KICK_SIGNAL);
         if (machine->reclaim_started)
             (void)pthread_kill(machine->reclaim_thread, KICK_SIGNAL);

@@ -7,35 +7,16 @@
 #define SLEEP_CONTROL 0x600
 #define SLEEP_S5      (5 << 2 | 0x20)
 
-#define WINDOW    UINT64_C(0xd0000000)
-#define MAGIC     0x000u
 #define VERSION   0x004u
 #define DEVICE_ID 0x008u
-#define DRV_FEAT  0x020u
-#define DRV_SEL   0x024u
-#define Q_SEL     0x030u
-#define Q_MAX     0x034u
-#define Q_NUM     0x038u
-#define Q_READY   0x044u
-#define Q_NOTIFY  0x050u
-#define STATUS    0x070u
-#define Q_DESC    0x080u
-#define Q_DRIVER  0x090u
-#define Q_DEVICE  0x0a0u
 
-#define ACKNOWLEDGE 1u
-#define DRIVER      2u
-#define DRIVER_OK   4u
-#define FEATURES_OK 8u
-
-#define QUEUES 2
 /* An MMIO read each turn: the monitor's threads get to run, and the bound is some seconds on any
  * host. */
 #define WAIT_TURNS 200000
 
-static struct pl_desc desc_area[QUEUES][PL_RING] __attribute__((aligned(4096)));
-static struct pl_avail avail_area[QUEUES] __attribute__((aligned(4096)));
-static struct pl_used used_area[QUEUES] __attribute__((aligned(4096)));
+static struct pl_desc desc_area[PL_QUEUES][PL_RING] __attribute__((aligned(4096)));
+static struct pl_avail avail_area[PL_QUEUES] __attribute__((aligned(4096)));
+static struct pl_used used_area[PL_QUEUES] __attribute__((aligned(4096)));
 
 static void outb(uint16_t port, uint8_t value)
 {
@@ -97,19 +78,23 @@ void pl_checkpoint(const char *name)
     pl_puts("at ");
     pl_puts(name);
     pl_puts("\n");
-    while ((inb(SERIAL_STATUS) & 1) == 0)
+    while (pl_typed() < 0)
         __asm__ volatile("pause");
-    (void)inb(SERIAL_DATA);
+}
+
+int pl_typed(void)
+{
+    return (inb(SERIAL_STATUS) & 1) == 0 ? -1 : inb(SERIAL_DATA);
 }
 
 uint32_t pl_reg_read(uint32_t offset)
 {
-    return *(volatile uint32_t *)(WINDOW + offset);
+    return *(volatile uint32_t *)(PL_WINDOW + offset);
 }
 
 void pl_reg_write(uint32_t offset, uint32_t value)
 {
-    *(volatile uint32_t *)(WINDOW + offset) = value;
+    *(volatile uint32_t *)(PL_WINDOW + offset) = value;
 }
 
 void pl_touch(uint64_t start, uint64_t len)
@@ -126,14 +111,13 @@ uint64_t pl_count_dirty(uint64_t start, uint64_t len)
     return dirty;
 }
 
-static void write_addr(uint32_t offset, const volatile void *area)
+static void write_addr(uint32_t offset, uint64_t gpa)
 {
-    uint64_t gpa = (uint64_t)area;
     pl_reg_write(offset, (uint32_t)gpa);
     pl_reg_write(offset + 4, (uint32_t)(gpa >> 32));
 }
 
-static void setup_queue(uint16_t index, struct pl_queue *q)
+void pl_queue_clear(uint16_t index, struct pl_queue *q)
 {
     for (unsigned int i = 0; i < PL_RING; i++) {
         desc_area[index][i] = (struct pl_desc){0};
@@ -148,36 +132,58 @@ static void setup_queue(uint16_t index, struct pl_queue *q)
         .used = &used_area[index],
         .index = index,
     };
-    pl_reg_write(Q_SEL, index);
-    pl_require(pl_reg_read(Q_MAX) >= PL_RING, "QueueNumMax");
-    pl_reg_write(Q_NUM, PL_RING);
-    write_addr(Q_DESC, q->desc);
-    write_addr(Q_DRIVER, q->avail);
-    write_addr(Q_DEVICE, q->used);
-    pl_reg_write(Q_READY, 1);
-    pl_require(pl_reg_read(Q_READY) == 1, "QueueReady");
+    pl_reg_write(PL_Q_SEL, index);
+    uint32_t most = pl_reg_read(PL_Q_MAX);
+    pl_require(most > 0, "QueueNumMax");
+    q->size = (uint16_t)(most < PL_RING ? most : PL_RING);
+}
+
+void pl_queue_registers(const struct pl_queue *q, uint64_t desc, uint64_t driver, uint64_t device)
+{
+    pl_reg_write(PL_Q_SEL, q->index);
+    pl_reg_write(PL_Q_NUM, q->size);
+    write_addr(PL_Q_DESC, desc);
+    write_addr(PL_Q_DRIVER, driver);
+    write_addr(PL_Q_DEVICE, device);
+    pl_reg_write(PL_Q_READY, 1);
+}
+
+void pl_queue_setup(uint16_t index, struct pl_queue *q)
+{
+    pl_queue_clear(index, q);
+    pl_queue_registers(q, (uint64_t)q->desc, (uint64_t)q->avail, (uint64_t)q->used);
+    pl_require(pl_reg_read(PL_Q_READY) == 1, "QueueReady");
+}
+
+void pl_handshake(uint64_t features)
+{
+    pl_require(pl_reg_read(PL_MAGIC) == 0x74726976, "magic value");
+    pl_require(pl_reg_read(VERSION) == 2, "version");
+    pl_require(pl_reg_read(DEVICE_ID) == 5, "device id");
+    pl_reg_write(PL_STATUS, 0);
+    pl_require(pl_reg_read(PL_STATUS) == 0, "reset");
+    pl_reg_write(PL_STATUS, PL_S_ACKNOWLEDGE);
+    pl_reg_write(PL_STATUS, PL_S_ACKNOWLEDGE | PL_S_DRIVER);
+    pl_reg_write(PL_DRV_SEL, 0);
+    pl_reg_write(PL_DRV_FEAT, (uint32_t)features);
+    pl_reg_write(PL_DRV_SEL, 1);
+    pl_reg_write(PL_DRV_FEAT, (uint32_t)(features >> 32));
+    pl_reg_write(PL_STATUS, PL_S_ACKNOWLEDGE | PL_S_DRIVER | PL_S_FEATURES_OK);
+    pl_require((pl_reg_read(PL_STATUS) & PL_S_FEATURES_OK) != 0, "features refused");
+}
+
+void pl_driver_ok(void)
+{
+    pl_reg_write(PL_STATUS, PL_S_RUNNING);
+    pl_require(pl_reg_read(PL_STATUS) == PL_S_RUNNING, "DRIVER_OK");
 }
 
 void pl_balloon_init(uint64_t features, struct pl_queue *inflate, struct pl_queue *deflate)
 {
-    pl_require(pl_reg_read(MAGIC) == 0x74726976, "magic value");
-    pl_require(pl_reg_read(VERSION) == 2, "version");
-    pl_require(pl_reg_read(DEVICE_ID) == 5, "device id");
-    pl_reg_write(STATUS, 0);
-    pl_require(pl_reg_read(STATUS) == 0, "reset");
-    pl_reg_write(STATUS, ACKNOWLEDGE);
-    pl_reg_write(STATUS, ACKNOWLEDGE | DRIVER);
-    pl_reg_write(DRV_SEL, 0);
-    pl_reg_write(DRV_FEAT, (uint32_t)features);
-    pl_reg_write(DRV_SEL, 1);
-    pl_reg_write(DRV_FEAT, (uint32_t)(features >> 32));
-    pl_reg_write(STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK);
-    pl_require((pl_reg_read(STATUS) & FEATURES_OK) != 0, "features refused");
-    setup_queue(0, inflate);
-    setup_queue(1, deflate);
-    pl_reg_write(STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
-    pl_require(pl_reg_read(STATUS) == (ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK),
-               "DRIVER_OK");
+    pl_handshake(features);
+    pl_queue_setup(0, inflate);
+    pl_queue_setup(1, deflate);
+    pl_driver_ok();
 }
 
 void pl_desc(struct pl_queue *q, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags,
@@ -201,7 +207,7 @@ void pl_chain(struct pl_queue *q, uint16_t first, uint16_t n, uint64_t addr, uin
 
 void pl_publish(struct pl_queue *q, uint16_t head)
 {
-    q->avail->ring[q->avail_idx % PL_RING] = head;
+    q->avail->ring[q->avail_idx % q->size] = head;
     barrier();
     q->avail_idx++;
     q->avail->idx = q->avail_idx;
@@ -210,7 +216,7 @@ void pl_publish(struct pl_queue *q, uint16_t head)
 void pl_kick(const struct pl_queue *q)
 {
     barrier();
-    pl_reg_write(Q_NOTIFY, q->index);
+    pl_reg_write(PL_Q_NOTIFY, q->index);
 }
 
 bool pl_wait_used(const struct pl_queue *q)
@@ -218,7 +224,7 @@ bool pl_wait_used(const struct pl_queue *q)
     for (int turn = 0; turn < WAIT_TURNS; turn++) {
         if (q->used->idx == q->avail_idx)
             return true;
-        (void)pl_reg_read(MAGIC);
+        (void)pl_reg_read(PL_MAGIC);
     }
     return false;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What payload guests are written with: a serial console, checkpoints with the test on the host,
- * and a bare virtio-mmio driver whose every field can be made to lie. One vCPU, interrupts off, no
- * allocation.
+ * and a bare virtio-mmio driver whose every field can be made to lie. Interrupts off, no
+ * allocation; one vCPU, but for pl_smp.h.
  */
 #ifndef AEROSTAT_TESTS_PAYLOAD_PL_H
 #define AEROSTAT_TESTS_PAYLOAD_PL_H
@@ -10,15 +10,49 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PL_PAGE  4096u
-#define PL_MIB   (UINT64_C(1) << 20)
-#define PL_GIB   (UINT64_C(1) << 30)
-#define PL_RING  64u /* queue size that payloads set up */
-#define PL_WRITE 2u  /* VIRTQ_DESC_F_WRITE */
-#define PL_NEXT  1u  /* VIRTQ_DESC_F_NEXT */
+#define PL_PAGE   4096u
+#define PL_MIB    (UINT64_C(1) << 20)
+#define PL_GIB    (UINT64_C(1) << 30)
+#define PL_RING   64u /* queue size that payloads set up, where the device has room for it */
+#define PL_QUEUES 5u  /* most queues of the balloon */
 
+/* Descriptor flags (virtio 1.2, 2.7.5). */
+#define PL_NEXT     1u
+#define PL_WRITE    2u
+#define PL_INDIRECT 4u
+
+#define PL_F_STATS     (UINT64_C(1) << 1)
+#define PL_F_HINT      (UINT64_C(1) << 3)
+#define PL_F_POISON    (UINT64_C(1) << 4)
+#define PL_F_REPORTING (UINT64_C(1) << 5)
 #define PL_F_VERSION_1 (UINT64_C(1) << 32)
 #define PL_F_SG        (UINT64_C(1) << 63)
+
+/* Registers of virtio-mmio (4.2.2). */
+#define PL_MAGIC    0x000u
+#define PL_DRV_FEAT 0x020u
+#define PL_DRV_SEL  0x024u
+#define PL_Q_SEL    0x030u
+#define PL_Q_MAX    0x034u
+#define PL_Q_NUM    0x038u
+#define PL_Q_READY  0x044u
+#define PL_Q_NOTIFY 0x050u
+#define PL_STATUS   0x070u
+#define PL_Q_DESC   0x080u
+#define PL_Q_DRIVER 0x090u
+#define PL_Q_DEVICE 0x0a0u
+#define PL_CONFIG   0x100u
+
+/* Device status (2.1). */
+#define PL_S_ACKNOWLEDGE 1u
+#define PL_S_DRIVER      2u
+#define PL_S_DRIVER_OK   4u
+#define PL_S_FEATURES_OK 8u
+#define PL_S_NEEDS_RESET 0x40u
+#define PL_S_RUNNING     (PL_S_ACKNOWLEDGE | PL_S_DRIVER | PL_S_FEATURES_OK | PL_S_DRIVER_OK)
+
+/* Where the balloon's registers are. */
+#define PL_WINDOW UINT64_C(0xd0000000)
 
 struct pl_desc {
     uint64_t addr;
@@ -48,6 +82,7 @@ struct pl_queue {
     volatile struct pl_avail *avail;
     volatile struct pl_used *used;
     uint16_t index;
+    uint16_t size;      /* PL_RING, or what the device has */
     uint16_t avail_idx; /* what was published */
 };
 
@@ -60,6 +95,8 @@ void pl_value(const char *name, uint64_t value);
 void pl_require(bool ok, const char *what);
 /* Says "at name" and waits until the test sends a byte. */
 void pl_checkpoint(const char *name);
+/* The next byte that the test sent, or -1 if there is none. */
+int pl_typed(void);
 void pl_power_off(void) __attribute__((noreturn));
 
 uint32_t pl_reg_read(uint32_t offset);
@@ -70,6 +107,19 @@ void pl_touch(uint64_t start, uint64_t len);
 /* How many pages of the range do not read as zero where pl_touch() wrote. */
 uint64_t pl_count_dirty(uint64_t start, uint64_t len);
 
+/* Reset and handshake up to FEATURES_OK with the given features. */
+void pl_handshake(uint64_t features);
+/*
+ * Asks the device for the size of queue index (< PL_QUEUES) and empties its rings, without telling
+ * the device where they are.
+ */
+void pl_queue_clear(uint16_t index, struct pl_queue *q);
+/* Tells the device where a queue is and of what size, and sets QueueReady. */
+void pl_queue_registers(const struct pl_queue *q, uint64_t desc, uint64_t driver, uint64_t device);
+/* The two together, which the device has to accept. */
+void pl_queue_setup(uint16_t index, struct pl_queue *q);
+/* Sets DRIVER_OK, which the device has to accept. */
+void pl_driver_ok(void);
 /* Reset, handshake with the given features, both balloon queues set up, DRIVER_OK. */
 void pl_balloon_init(uint64_t features, struct pl_queue *inflate, struct pl_queue *deflate);
 

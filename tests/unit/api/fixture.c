@@ -3,6 +3,7 @@
 #include "tests/unit/api/fixture.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +43,75 @@ static int set_target(void *arg, uint64_t bytes, struct err *err)
     return 0;
 }
 
+static int set_paused(void *arg, bool paused, struct err *err)
+{
+    (void)arg;
+    if (fx.state == MACHINE_STOPPED)
+        return err_set(err, -EINVAL, "the machine has stopped");
+    fx.state = paused ? MACHINE_PAUSED : MACHINE_RUNNING;
+    return 0;
+}
+
+static void get_stats(void *arg, struct balloon_stats *out)
+{
+    (void)arg;
+    *out = fx.stats;
+    out->reports = fx.reports;
+}
+
+static bool request_stats(void *arg)
+{
+    (void)arg;
+    fx.reports_wanted++;
+    return fx.can_report;
+}
+
+static int set_stats_interval(void *arg, uint32_t seconds, struct err *err)
+{
+    (void)arg;
+    if ((seconds == 0) != (fx.info.stats_interval_s == 0))
+        return err_set(err, -EINVAL, "statistics cannot be switched on or off");
+    fx.info.stats_interval_s = seconds;
+    return 0;
+}
+
+static int hint_start(void *arg, bool acknowledge_on_stop, struct err *err)
+{
+    (void)arg;
+    if (!fx.target.balloon.free_page_hinting)
+        return err_set(err, -EINVAL, "hinting is off");
+    fx.hint.host_cmd = 2;
+    fx.acknowledge_on_stop = acknowledge_on_stop;
+    return 0;
+}
+
+static int hint_stop(void *arg, struct err *err)
+{
+    (void)arg;
+    if (!fx.target.balloon.free_page_hinting)
+        return err_set(err, -EINVAL, "hinting is off");
+    fx.hint.host_cmd = 1;
+    return 0;
+}
+
+static void get_hint(void *arg, struct balloon_hint_info *out)
+{
+    (void)arg;
+    *out = fx.hint;
+}
+
 static const struct api_target_ops ops = {
     .state = get_state,
+    .set_paused = set_paused,
     .figures = get_figures,
     .balloon_info = get_info,
     .set_balloon_target = set_target,
+    .stats = get_stats,
+    .request_stats = request_stats,
+    .set_stats_interval = set_stats_interval,
+    .hint_start = hint_start,
+    .hint_stop = hint_stop,
+    .hint = get_hint,
 };
 
 void fixture_setup(void)
@@ -78,13 +143,20 @@ void fixture_start(void)
     fx.running = true;
 }
 
-void fixture_teardown(void)
+void fixture_stop(void)
 {
     if (fx.running) {
         ev_loop_stop(fx.loop);
         pthread_join(fx.thread, NULL);
+        fx.running = false;
     }
     api_server_destroy(fx.server);
+    fx.server = NULL;
+}
+
+void fixture_teardown(void)
+{
+    fixture_stop();
     ev_loop_destroy(fx.loop);
     ck_assert_msg(rmdir(fx.dir) == 0, "%s is not empty", fx.dir);
 }
@@ -119,4 +191,34 @@ char *fixture_raw(const void *bytes, size_t len)
         used += (size_t)got;
     close(fd);
     return text;
+}
+
+void fixture_ask(const char *method, const char *path, const char *body, struct api_response *out)
+{
+    struct err err = {0};
+    int rc = api_request(fx.path, method, path, body, 5000, out, &err);
+    ck_assert_msg(rc == 0, "%s", err.text);
+}
+
+void fixture_expect(const char *method, const char *path, const char *body, unsigned status,
+                    const char *answer)
+{
+    struct api_response r = {0};
+    fixture_ask(method, path, body, &r);
+    ck_assert_str_eq(r.body, answer);
+    ck_assert_uint_eq(r.status, status);
+    api_response_finish(&r);
+}
+
+void fixture_expect_fault(const char *method, const char *path, const char *body, unsigned status,
+                          const char *message)
+{
+    struct api_response r = {0};
+    fixture_ask(method, path, body, &r);
+    json_t *root = json_loads(r.body, 0, NULL);
+    ck_assert_uint_eq(json_object_size(root), 1);
+    ck_assert_str_eq(json_string_value(json_object_get(root, "fault_message")), message);
+    ck_assert_uint_eq(r.status, status);
+    json_decref(root);
+    api_response_finish(&r);
 }

@@ -10,7 +10,7 @@
 #include "vmm/api/server.h"
 #include "vmm/api_client/client.h"
 
-/* Answers for the server's thread; set before fixture_start(). */
+/* Answers for the server's thread; set before fixture_start(), and what it was asked. */
 struct fixture {
     char dir[64];
     char path[100];
@@ -18,6 +18,12 @@ struct fixture {
     struct balloon_info info;
     struct machine_figures figures;
     enum machine_state state;
+    struct balloon_stats stats;
+    struct balloon_hint_info hint;
+    bool acknowledge_on_stop;        /* of the last start of hinting */
+    bool can_report;                 /* there is a driver that answers, or seems to */
+    _Atomic unsigned reports_wanted; /* how often it was asked */
+    _Atomic unsigned reports;        /* that came; may be set at any time */
     struct api_target target;
     struct ev_loop *loop;
     struct api_server *server;
@@ -32,8 +38,20 @@ extern struct fixture fx;
 void fixture_setup(void);
 void fixture_teardown(void);
 
-/* Serves fx.path until teardown. */
+/* Serves fx.path until teardown, or fixture_stop(). */
 void fixture_start(void);
+void fixture_stop(void);
+
+/* One request that must be answered, whatever with. */
+void fixture_ask(const char *method, const char *path, const char *body, struct api_response *out);
+
+/* One request, and exactly what it must be answered with. */
+void fixture_expect(const char *method, const char *path, const char *body, unsigned status,
+                    const char *answer);
+
+/* The same for an answer that is {"fault_message": message}. */
+void fixture_expect_fault(const char *method, const char *path, const char *body, unsigned status,
+                          const char *message);
 
 /* Sends len bytes as they are and returns all that comes back, NUL-terminated, malloc'ed. */
 char *fixture_raw(const void *bytes, size_t len);
@@ -42,8 +60,10 @@ char *fixture_raw(const void *bytes, size_t len);
 int fixture_connect(void);
 
 Suite *client_suite(void);
+Suite *refresh_suite(void);
 Suite *requests_suite(void);
 Suite *socket_suite(void);
+Suite *statistics_suite(void);
 Suite *wire_suite(void);
 
 #endif

@@ -223,6 +223,29 @@ START_TEST(figures_are_found_or_missed_by_name)
 }
 END_TEST
 
+START_TEST(words_and_switches_are_compared_by_name)
+{
+    struct api_response r = body_of("{\"w\":\"sg\",\"b\":{\"yes\":true,\"no\":false,\"n\":1}}");
+    bool same = false;
+    ck_assert_int_eq(api_body_equals(&r, NULL, "w", "sg", &same, &err), 0);
+    ck_assert(same);
+    ck_assert_int_eq(api_body_equals(&r, NULL, "w", "pfn", &same, &err), 0);
+    ck_assert(!same);
+    ck_assert_int_eq(api_body_equals(&r, "b", "yes", "true", &same, &err), 0);
+    ck_assert(same);
+    ck_assert_int_eq(api_body_equals(&r, "b", "no", "true", &same, &err), 0);
+    ck_assert(!same);
+    same = true;
+    ck_assert_int_eq(api_body_equals(&r, "b", "n", "1", &same, &err), -EPROTO);
+    ck_assert_str_eq(err.text, "the answer of the control socket has no n");
+    ck_assert_int_eq(api_body_equals(&r, NULL, "yes", "true", &same, &err), -EPROTO);
+    ck_assert(same);
+    r = body_of("[1]");
+    ck_assert_int_eq(api_body_equals(&r, NULL, "w", "sg", &same, &err), -EPROTO);
+    ck_assert_str_eq(err.text, "the answer of the control socket is no JSON object");
+}
+END_TEST
+
 START_TEST(a_body_prints_as_key_and_value_lines)
 {
     struct api_response r = body_of("{\"n\":1,\"yes\":true,\"host\":{\"no\":false,\"word\":\"sg\","
@@ -253,6 +276,7 @@ Suite *client_suite(void)
     tcase_add_test(tc, a_call_hands_on_the_servers_fault);
     tcase_add_test(tc, an_error_without_fault_message_still_has_a_sentence);
     tcase_add_test(tc, figures_are_found_or_missed_by_name);
+    tcase_add_test(tc, words_and_switches_are_compared_by_name);
     tcase_add_test(tc, a_body_prints_as_key_and_value_lines);
     suite_add_tcase(suite, tc);
     return suite;

@@ -1,44 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What each request is answered with, over a real socket. */
-#include <inttypes.h>
-#include <jansson.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "tests/unit/api/fixture.h"
 #include "vmm/base/num.h"
 
-static void request(const char *method, const char *path, const char *body,
-                    struct api_response *out)
-{
-    struct err err = {0};
-    int rc = api_request(fx.path, method, path, body, 5000, out, &err);
-    ck_assert_msg(rc == 0, "%s", err.text);
-}
-
 static void expect(const char *method, const char *path, const char *body, unsigned status,
                    const char *answer)
 {
-    struct api_response r = {0};
-    request(method, path, body, &r);
-    ck_assert_str_eq(r.body, answer);
-    ck_assert_uint_eq(r.status, status);
-    api_response_finish(&r);
+    fixture_expect(method, path, body, status, answer);
 }
 
 static void expect_fault(const char *method, const char *path, const char *body,
                          const char *message)
 {
-    struct api_response r = {0};
-    request(method, path, body, &r);
-    json_t *root = json_loads(r.body, 0, NULL);
-    ck_assert_uint_eq(json_object_size(root), 1);
-    ck_assert_str_eq(json_string_value(json_object_get(root, "fault_message")), message);
-    ck_assert_uint_eq(r.status, 400);
-    json_decref(root);
-    api_response_finish(&r);
+    fixture_expect_fault(method, path, body, 400, message);
 }
 
 START_TEST(the_instance_says_who_and_how_it_is)
@@ -58,11 +35,12 @@ START_TEST(each_state_has_its_word)
         const char *word;
     } words[] = {{MACHINE_NOT_STARTED, "\"Not started\""},
                  {MACHINE_RUNNING, "\"Running\""},
+                 {MACHINE_PAUSED, "\"Paused\""},
                  {MACHINE_STOPPED, "\"Stopped\""}};
     fx.state = words[_i].state;
     fixture_start();
     struct api_response r = {0};
-    request("GET", "/", NULL, &r);
+    fixture_ask("GET", "/", NULL, &r);
     ck_assert_ptr_nonnull(strstr(r.body, words[_i].word));
     api_response_finish(&r);
 }
@@ -71,13 +49,119 @@ END_TEST
 START_TEST(the_balloons_configuration_is_firecrackers_and_ours)
 {
     fx.info.target_bytes = 300 * MIB;
+    fx.info.stats_interval_s = 65535;
     fx.target.balloon = (struct balloon_config){
         .scatter_gather = BALLOON_SG_BIT3, .deflate_on_oom = true, .must_tell_host = true};
     fixture_start();
     expect("GET", "/balloon", NULL, 200,
-           "{\"amount_mib\":300,\"deflate_on_oom\":true,\"stats_polling_interval_s\":0,"
+           "{\"amount_mib\":300,\"deflate_on_oom\":true,\"stats_polling_interval_s\":65535,"
            "\"free_page_hinting\":false,\"free_page_reporting\":false,\"scatter_gather\":\"bit3\","
-           "\"must_tell_host\":true}");
+           "\"must_tell_host\":true,\"page_poison\":false,\"prefault_on_deflate\":false}");
+}
+END_TEST
+
+/* In the order of the answer. */
+START_TEST(each_switch_of_the_configuration_has_its_own_key)
+{
+    bool *const switches[] = {
+        &fx.target.balloon.deflate_on_oom,      &fx.target.balloon.free_page_hinting,
+        &fx.target.balloon.free_page_reporting, &fx.target.balloon.must_tell_host,
+        &fx.target.balloon.page_poison,         &fx.target.balloon.prefault_on_deflate,
+    };
+    static const char *const keys[] = {"deflate_on_oom",      "free_page_hinting",
+                                       "free_page_reporting", "must_tell_host",
+                                       "page_poison",         "prefault_on_deflate"};
+    *switches[_i] = true;
+    fixture_start();
+    struct api_response r = {0};
+    fixture_ask("GET", "/balloon", NULL, &r);
+    for (int i = 0; i < (int)ARRAY_LEN(keys); i++) {
+        bool on = false;
+        ck_assert_int_eq(api_body_equals(&r, NULL, keys[i], "true", &on, NULL), 0);
+        ck_assert_msg(on == (i == _i), "%s", keys[i]);
+    }
+    api_response_finish(&r);
+}
+END_TEST
+
+START_TEST(a_machine_is_paused_and_resumed_however_often)
+{
+    fixture_start();
+    for (int i = 0; i < 2; i++) {
+        expect("PATCH", "/vm", "{\"state\":\"Paused\"}", 204, "");
+        ck_assert_int_eq(fx.state, MACHINE_PAUSED);
+    }
+    for (int i = 0; i < 2; i++) {
+        expect("PATCH", "/vm", "{\"state\":\"Resumed\"}", 204, "");
+        ck_assert_int_eq(fx.state, MACHINE_RUNNING);
+    }
+}
+END_TEST
+
+START_TEST(a_machine_that_cannot_be_paused_says_why)
+{
+    fx.state = MACHINE_STOPPED;
+    fixture_start();
+    expect_fault("PATCH", "/vm", "{\"state\":\"Paused\"}", "the machine has stopped");
+}
+END_TEST
+
+START_TEST(the_interval_of_statistics_changes_but_does_not_switch_them)
+{
+    fx.info.stats_interval_s = 5;
+    fixture_start();
+    expect("PATCH", "/balloon/statistics", "{\"stats_polling_interval_s\":7}", 204, "");
+    ck_assert_uint_eq(fx.info.stats_interval_s, 7);
+    expect_fault("PATCH", "/balloon/statistics", "{\"stats_polling_interval_s\":0}",
+                 "statistics cannot be switched on or off");
+    ck_assert_uint_eq(fx.info.stats_interval_s, 7);
+}
+END_TEST
+
+static const struct {
+    const char *body;
+    bool acknowledge;
+} hint_starts[] = {
+    {NULL, true},
+    {"{}", true},
+    {"{\"acknowledge_on_stop\":true}", true},
+    {"{\"acknowledge_on_stop\":false}", false},
+};
+
+START_TEST(hinting_is_started_followed_and_stopped)
+{
+    fx.target.balloon.free_page_hinting = true;
+    fx.acknowledge_on_stop = !hint_starts[_i].acknowledge;
+    fixture_start();
+    expect("GET", "/balloon/hinting/status", NULL, 200, "{\"host_cmd\":0,\"guest_cmd\":null}");
+    expect("PATCH", "/balloon/hinting/start", hint_starts[_i].body, 204, "");
+    ck_assert_int_eq(fx.acknowledge_on_stop, hint_starts[_i].acknowledge);
+    expect("GET", "/balloon/hinting/status", NULL, 200, "{\"host_cmd\":2,\"guest_cmd\":null}");
+    expect("PATCH", "/balloon/hinting/stop", NULL, 204, "");
+    expect("PATCH", "/balloon/hinting/stop", "{}", 204, "");
+    expect("GET", "/balloon/hinting/status", NULL, 200, "{\"host_cmd\":1,\"guest_cmd\":null}");
+}
+END_TEST
+
+START_TEST(a_command_of_the_guest_is_shown_as_it_is)
+{
+    fx.target.balloon.free_page_hinting = true;
+    fx.hint =
+        (struct balloon_hint_info){.host_cmd = 3, .guest_cmd = UINT32_MAX, .guest_cmd_valid = true};
+    fixture_start();
+    expect("GET", "/balloon/hinting/status", NULL, 200,
+           "{\"host_cmd\":3,\"guest_cmd\":4294967295}");
+}
+END_TEST
+
+START_TEST(hinting_that_is_not_configured_is_refused)
+{
+    fixture_start();
+    expect_fault("PATCH", "/balloon/hinting/start", NULL, "hinting is off");
+    expect_fault("PATCH", "/balloon/hinting/stop", NULL, "hinting is off");
+    expect_fault(
+        "GET", "/balloon/hinting/status", NULL,
+        "balloon hinting: is off; switch it on with free_page_hinting in the configuration");
 }
 END_TEST
 
@@ -86,7 +170,7 @@ START_TEST(a_patched_target_is_seen_in_the_next_answer)
     fixture_start();
     expect("PATCH", "/balloon", "{\"amount_mib\": 512}", 204, "");
     struct api_response r = {0};
-    request("GET", "/balloon/statistics", NULL, &r);
+    fixture_ask("GET", "/balloon/statistics", NULL, &r);
     uint64_t v = 0;
     ck_assert_int_eq(api_body_u64(&r, NULL, "target_mib", &v, NULL), 0);
     ck_assert_uint_eq(v, 512);
@@ -94,70 +178,6 @@ START_TEST(a_patched_target_is_seen_in_the_next_answer)
     ck_assert_uint_eq(v, 512 * 256);
     api_response_finish(&r);
     expect("PATCH", "/balloon", "{\"amount_mib\": 0}", 204, "");
-}
-END_TEST
-
-#define INFO(field)                                                                                \
-    {                                                                                              \
-#field, offsetof(struct balloon_info, field)                                               \
-    }
-static const struct {
-    const char *name;
-    size_t offset;
-} counters[] = {
-    INFO(target_bytes),        INFO(actual_bytes),  INFO(inflate_notifications),
-    INFO(inflate_chains),      INFO(inflate_bytes), INFO(inflate_descriptors),
-    INFO(deflate_chains),      INFO(deflate_bytes), INFO(deflate_notifications),
-    INFO(deflate_descriptors), INFO(punch_calls),   INFO(punched_bytes),
-    INFO(freed_bytes),         INFO(ranges_merged), INFO(punch_ns),
-    INFO(bad_request),         INFO(bad_chain),     INFO(bad_ring),
-    INFO(host_error),          INFO(change_ns),     INFO(change_from_bytes),
-    INFO(change_to_bytes),
-};
-
-START_TEST(the_statistics_hold_every_counter_of_balloon_and_machine)
-{
-    for (size_t i = 0; i < ARRAY_LEN(counters); i++)
-        *(uint64_t *)(void *)((char *)&fx.info + counters[i].offset) = 4096 * (1000 + i);
-    fx.info.form = BALLOON_FORM_SG;
-    fx.info.features = (UINT64_C(1) << 63) | 1;
-    fx.info.change_done = true;
-    fx.figures = (struct machine_figures){
-        .ram_bytes = 77, .ram_allocated_bytes = 78, .bad_register = 79, .unclaimed_accesses = 80};
-    fixture_start();
-    struct api_response r = {0};
-    request("GET", "/balloon/statistics", NULL, &r);
-    ck_assert_uint_eq(r.status, 200);
-    uint64_t v = 0;
-    for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
-        ck_assert_int_eq(api_body_u64(&r, "host", counters[i].name, &v, NULL), 0);
-        ck_assert_uint_eq(v, 4096 * (1000 + i));
-    }
-    ck_assert_int_eq(api_body_u64(&r, "host", "ram_bytes", &v, NULL), 0);
-    ck_assert_uint_eq(v, 77);
-    ck_assert_int_eq(api_body_u64(&r, "host", "ram_allocated_bytes", &v, NULL), 0);
-    ck_assert_uint_eq(v, 78);
-    ck_assert_int_eq(api_body_u64(&r, "host", "bad_register", &v, NULL), 0);
-    ck_assert_uint_eq(v, 79);
-    ck_assert_int_eq(api_body_u64(&r, "host", "unclaimed_accesses", &v, NULL), 0);
-    ck_assert_uint_eq(v, 80);
-    ck_assert_int_eq(api_body_u64(&r, NULL, "actual_pages", &v, NULL), 0);
-    ck_assert_uint_eq(v, 1001);
-    ck_assert_ptr_nonnull(strstr(r.body, "\"features\":\"0x8000000000000001\""));
-    ck_assert_ptr_nonnull(strstr(r.body, "\"form\":\"sg\""));
-    ck_assert_ptr_nonnull(strstr(r.body, "\"change_done\":true"));
-    api_response_finish(&r);
-}
-END_TEST
-
-START_TEST(without_a_driver_the_form_is_none)
-{
-    fixture_start();
-    struct api_response r = {0};
-    request("GET", "/balloon/statistics", NULL, &r);
-    ck_assert_ptr_nonnull(strstr(r.body, "\"form\":\"none\",\"features\":\"0x0\""));
-    ck_assert_ptr_nonnull(strstr(r.body, "\"change_done\":false"));
-    api_response_finish(&r);
 }
 END_TEST
 
@@ -172,6 +192,12 @@ START_TEST(a_machine_without_balloon_says_so)
     expect_fault("GET", "/balloon", NULL, NO_BALLOON);
     expect_fault("PATCH", "/balloon", "{\"amount_mib\":1}", NO_BALLOON);
     expect_fault("GET", "/balloon/statistics", NULL, NO_BALLOON);
+    expect_fault("GET", "/balloon/statistics?refresh_ms=0", NULL, NO_BALLOON);
+    expect_fault("PATCH", "/balloon/statistics", "{\"stats_polling_interval_s\":1}", NO_BALLOON);
+    expect_fault("PATCH", "/balloon/hinting/start", NULL, NO_BALLOON);
+    expect_fault("PATCH", "/balloon/hinting/stop", NULL, NO_BALLOON);
+    expect_fault("GET", "/balloon/hinting/status", NULL, NO_BALLOON);
+    expect("PATCH", "/vm", "{\"state\":\"Paused\"}", 204, "");
 }
 END_TEST
 
@@ -201,8 +227,24 @@ static const struct {
     {"GET", "//", NULL, "Invalid request method and/or path: GET //"},
     {"PUT", "/balloon", "{}", "Invalid request method and/or path: PUT /balloon"},
     {"DELETE", "/", NULL, "Invalid request method and/or path: DELETE /"},
-    {"PATCH", "/balloon/statistics", "{\"stats_polling_interval_s\":1}",
-     "Invalid request method and/or path: PATCH /balloon/statistics"},
+    {"PATCH", "/balloon/statistics", NULL, "request body: is empty, must be a JSON object"},
+    {"PATCH", "/balloon/statistics", "{\"stats_polling_interval_s\":65536}",
+     "request body: stats_polling_interval_s: 65536 is above the maximum of 65535"},
+    {"PATCH", "/balloon/hinting/start", "{\"acknowledge\":true}",
+     "request body: acknowledge: unknown key (known: acknowledge_on_stop)"},
+    {"PATCH", "/balloon/hinting/status", NULL,
+     "Invalid request method and/or path: PATCH /balloon/hinting/status"},
+    {"GET", "/balloon/hinting", NULL, "Invalid request method and/or path: GET /balloon/hinting"},
+    {"PATCH", "/vm", NULL, "request body: is empty, must be a JSON object"},
+    {"PATCH", "/vm", "{}", "request body: state: is missing"},
+    {"PATCH", "/vm", "{\"state\":\"Running\"}",
+     "request body: state: \"Running\" is not one of \"Paused\", \"Resumed\""},
+    {"GET", "/vm", NULL, "Invalid request method and/or path: GET /vm"},
+    {"GET", "/version?x=1", NULL, "Unknown or repeated query parameter: x"},
+    {"GET", "/version?refresh_ms=5", NULL, "Unknown or repeated query parameter: refresh_ms"},
+    {"PATCH", "/balloon?refresh_ms=5", "{\"amount_mib\":1}",
+     "Unknown or repeated query parameter: refresh_ms"},
+    {"GET", "/nothing?x=1", NULL, "Invalid request method and/or path: GET /nothing"},
     {"GET", "/%ff", NULL, "Invalid request method and/or path: GET /?"},
 };
 
@@ -221,11 +263,17 @@ Suite *requests_suite(void)
     TCase *tc = tcase_create("requests");
     tcase_add_checked_fixture(tc, fixture_setup, fixture_teardown);
     tcase_add_test(tc, the_instance_says_who_and_how_it_is);
-    tcase_add_loop_test(tc, each_state_has_its_word, 0, 3);
+    tcase_add_loop_test(tc, each_state_has_its_word, 0, 4);
     tcase_add_test(tc, the_balloons_configuration_is_firecrackers_and_ours);
+    tcase_add_loop_test(tc, each_switch_of_the_configuration_has_its_own_key, 0, 6);
+    tcase_add_test(tc, a_machine_is_paused_and_resumed_however_often);
+    tcase_add_test(tc, a_machine_that_cannot_be_paused_says_why);
+    tcase_add_test(tc, the_interval_of_statistics_changes_but_does_not_switch_them);
+    tcase_add_loop_test(tc, hinting_is_started_followed_and_stopped, 0,
+                        (int)ARRAY_LEN(hint_starts));
+    tcase_add_test(tc, a_command_of_the_guest_is_shown_as_it_is);
+    tcase_add_test(tc, hinting_that_is_not_configured_is_refused);
     tcase_add_test(tc, a_patched_target_is_seen_in_the_next_answer);
-    tcase_add_test(tc, the_statistics_hold_every_counter_of_balloon_and_machine);
-    tcase_add_test(tc, without_a_driver_the_form_is_none);
     tcase_add_test(tc, a_machine_without_balloon_says_so);
     tcase_add_loop_test(tc, a_request_that_cannot_be_served_gets_one_exact_fault, 0,
                         (int)ARRAY_LEN(faults));

@@ -82,13 +82,61 @@ void fx_notify(uint16_t vq)
     dev->ops->notify(dev, vq, 1);
 }
 
+static int track_writes(void *arg, bool on)
+{
+    (void)arg;
+    if (on && fx.guest.track_fails != 0)
+        return fx.guest.track_fails;
+    fx.guest.tracking = on;
+    fx.guest.starts += on;
+    return 0;
+}
+
+static int written(void *arg, struct gm_bitmap *out)
+{
+    (void)arg;
+    ck_assert(fx.guest.frozen && fx.guest.tracking);
+    (void)gm_bitmap_set(out, fx.guest.written);
+    return fx.guest.written_fails;
+}
+
+static void freeze(void *arg)
+{
+    (void)arg;
+    ck_assert(!fx.guest.frozen);
+    fx.guest.frozen = true;
+    fx.guest.freezes++;
+}
+
+static void thaw(void *arg)
+{
+    (void)arg;
+    ck_assert(fx.guest.frozen);
+    fx.guest.frozen = false;
+}
+
+static const struct balloon_guest_ops guest_ops = {
+    .track_writes = track_writes,
+    .written = written,
+    .freeze = freeze,
+    .thaw = thaw,
+};
+
+uint64_t __real_clock_mono_ns(void);
+uint64_t __wrap_clock_mono_ns(void);
+
+uint64_t __wrap_clock_mono_ns(void)
+{
+    return __real_clock_mono_ns() + fx.clock_skew_ns;
+}
+
 void fx_create_on(struct gm *gm, struct balloon_config config)
 {
     struct err err = {0};
     memset(&fx, 0, sizeof(fx));
     fx.gm = gm;
     ck_assert_int_eq(ev_loop_create(&fx.loop), 0);
-    ck_assert_int_eq(balloon_create(&config, gm, fx.loop, &fx.balloon, &err), 0);
+    ck_assert_int_eq(balloon_create(&config, gm, fx.loop, &guest_ops, NULL, &fx.balloon, &err), 0);
     fx.irq_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ck_assert_int_ge(fx.irq_fd, 0);
     ck_assert_int_eq(vmmio_create(balloon_vdev(fx.balloon), gm, fx.loop, fx.irq_fd, &fx.transport),
@@ -129,6 +177,23 @@ void fx_finish(void)
 void fx_start(uint64_t features)
 {
     mock_driver_start(&fx.driver, features, 2, 1024, RINGS);
+}
+
+void fx_start_all(uint64_t features)
+{
+    uint16_t queues =
+        (uint16_t)(2 + __builtin_popcountll(features & (F_STATS | F_HINT | F_REPORT)));
+    mock_driver_start(&fx.driver, features, queues, 1024, RINGS);
+}
+
+bool fx_wait(bool (*condition)(void))
+{
+    for (unsigned ms = 0; ms < MOCK_TIMEOUT_MS; ms++) {
+        if (condition())
+            return true;
+        (void)usleep(1000);
+    }
+    return false;
 }
 
 struct balloon_info fx_info(void)

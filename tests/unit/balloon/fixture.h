@@ -20,9 +20,16 @@
 #define INFLATE 0
 #define DEFLATE 1
 
-#define PAGE   BALLOON_PAGE_SIZE
-#define F_SG   (UINT64_C(1) << AEROSTAT_BALLOON_F_SG)
-#define F_BIT3 (UINT64_C(1) << AEROSTAT_BALLOON_F_SG_BIT3)
+#define PAGE      BALLOON_PAGE_SIZE
+#define F_SG      (UINT64_C(1) << AEROSTAT_BALLOON_F_SG)
+#define F_BIT3    (UINT64_C(1) << AEROSTAT_BALLOON_F_SG_BIT3)
+#define F_ON_BIT3 (UINT64_C(1) << AEROSTAT_BALLOON_F_SG_ON_BIT3)
+#define F_TELL    (UINT64_C(1) << VIRTIO_BALLOON_F_MUST_TELL_HOST)
+#define F_STATS   (UINT64_C(1) << VIRTIO_BALLOON_F_STATS_VQ)
+#define F_OOM     (UINT64_C(1) << VIRTIO_BALLOON_F_DEFLATE_ON_OOM)
+#define F_HINT    (UINT64_C(1) << VIRTIO_BALLOON_F_FREE_PAGE_HINT)
+#define F_POISON  (UINT64_C(1) << VIRTIO_BALLOON_F_PAGE_POISON)
+#define F_REPORT  (UINT64_C(1) << VIRTIO_BALLOON_F_REPORTING)
 
 /* Guest RAM of most tests: two regions with the x86 gap between them. */
 #define LOW_SIZE   (64 * MIB)
@@ -43,6 +50,17 @@ struct discard_hook {
     struct gm_range last[4]; /* the first ranges of the last call */
 };
 
+/* The machine that hinting needs, as the balloon sees it. */
+struct guest_hook {
+    bool tracking;
+    unsigned starts; /* of tracking */
+    unsigned freezes;
+    bool frozen;
+    int track_fails;         /* returned by track_writes(true), if not 0 */
+    int written_fails;       /* returned by written(), if not 0 */
+    struct gm_range written; /* what the guest wrote since tracking began */
+};
+
 struct fixture {
     struct gm *gm;
     struct ev_loop *loop;
@@ -53,6 +71,8 @@ struct fixture {
     struct vmmio *transport;
     struct mock_driver driver;
     struct discard_hook hook;
+    struct guest_hook guest;
+    uint64_t clock_skew_ns; /* added to what the balloon's clock says */
 };
 
 extern struct fixture fx;
@@ -71,6 +91,9 @@ void fx_finish(void);
 /* Starts the driver: both queues, 1024 descriptors each. */
 void fx_start(uint64_t features);
 
+/* The same with as many queues as the features bring. */
+void fx_start_all(uint64_t features);
+
 /* Joins the loop's thread: from here on the test is the owner. */
 void fx_pause(void);
 /* Runs one round of the work that was posted. Paused. */
@@ -80,6 +103,9 @@ void fx_notify(uint16_t vq);
 void fx_resume(void);
 
 struct balloon_info fx_info(void);
+
+/* Waits until condition() holds. False after MOCK_TIMEOUT_MS. */
+bool fx_wait(bool (*condition)(void));
 
 /* Sends one chain and waits until it is used, with length 0. */
 void fx_send(uint16_t vq, const struct mock_seg *segs, size_t n);

@@ -6,6 +6,9 @@
 
 int main(void)
 {
-    Suite *(*const suites[])(void) = {config_suite, pfn_suite, sg_suite, turns_suite};
+    Suite *(*const suites[])(void) = {change_suite,       config_suite,        hint_suite,
+                                      hostile_race_suite, hostile_reset_suite, pfn_suite,
+                                      pieces_suite,       queues_suite,        report_suite,
+                                      sg_suite,           stats_suite,         turns_suite};
     return check_run(suites, ARRAY_LEN(suites));
 }

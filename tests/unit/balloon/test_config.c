@@ -41,27 +41,20 @@ START_TEST(features_are_offered_as_configured)
         uint64_t want;
     } t[] = {
         {{.scatter_gather = BALLOON_SG_AUTO}, F_SG},
-        {{.scatter_gather = BALLOON_SG_BIT3}, F_BIT3},
+        {{.scatter_gather = BALLOON_SG_BIT3}, F_BIT3 | F_ON_BIT3},
         {{.scatter_gather = BALLOON_SG_OFF}, 0},
         {{.scatter_gather = BALLOON_SG_OFF, .must_tell_host = true}, tell},
         {{.scatter_gather = BALLOON_SG_OFF, .deflate_on_oom = true}, oom},
         {{.must_tell_host = true, .deflate_on_oom = true}, F_SG | tell | oom},
+        {{.stats_interval_s = 1}, F_SG | F_STATS},
+        {{.free_page_hinting = true}, F_SG | F_HINT},
+        {{.free_page_hinting = true, .scatter_gather = BALLOON_SG_OFF}, F_HINT},
+        {{.free_page_reporting = true, .page_poison = true}, F_SG | F_REPORT | F_POISON},
     };
     fx_create(t[_i].config);
     const struct vdev *dev = balloon_vdev(fx.balloon);
     ck_assert_uint_eq(dev->ops->features(dev), t[_i].want);
     ck_assert_uint_eq(dev->ops->device_id, 5);
-}
-END_TEST
-
-START_TEST(there_are_two_queues_under_any_features)
-{
-    const uint64_t features[] = {0, F_SG, F_BIT3, UINT64_MAX};
-    const struct vdev *dev = balloon_vdev(fx.balloon);
-    ck_assert_uint_eq(dev->ops->vq_max_size(dev, features[_i], INFLATE), 1024);
-    ck_assert_uint_eq(dev->ops->vq_max_size(dev, features[_i], DEFLATE), 1024);
-    for (unsigned vq = 2; vq <= UINT16_MAX; vq++)
-        ck_assert_uint_eq(dev->ops->vq_max_size(dev, features[_i], (uint16_t)vq), 0);
 }
 END_TEST
 
@@ -100,8 +93,10 @@ START_TEST(only_actual_can_be_written_and_by_any_part_of_it)
                 if (inside && at >= off && at < off + len)
                     want[at] = bytes[at - off];
             }
+            /* poison_val is the driver's too, but not while it runs (5.5.6.6). */
+            bool legal = inside && (off + len <= 12 || len == 0);
             int ret = dev->ops->config_write(dev, off, bytes, len);
-            ck_assert_int_eq(ret, inside ? 0 : -EINVAL);
+            ck_assert_int_eq(ret, legal ? 0 : -EINVAL);
             ck_assert_int_eq(dev->ops->config_read(dev, 0, got, sizeof(got)), 0);
             ck_assert_mem_eq(got, want, sizeof(want));
         }
@@ -153,7 +148,7 @@ START_TEST(a_target_is_whole_pages_below_ram_size)
     ck_assert_uint_eq(fx_info().target_bytes, target);
     ck_assert_uint_eq(mock_read32(&fx.driver, NUM_PAGES), target / PAGE);
 
-    ck_assert_int_eq(balloon_create(&config, fx.gm, fx.loop, &other, &err), t[_i].ret);
+    ck_assert_int_eq(balloon_create(&config, fx.gm, fx.loop, NULL, NULL, &other, &err), t[_i].ret);
     ck_assert(t[_i].ret == 0 || other == NULL);
     balloon_destroy(other);
 }
@@ -178,11 +173,11 @@ START_TEST(a_balloon_without_transport_takes_targets_and_reports)
     struct balloon_info info;
     struct err err;
     const struct balloon_config config = {.target_bytes = PAGE};
-    ck_assert_int_eq(balloon_create(&config, fx.gm, fx.loop, &bare, &err), 0);
+    ck_assert_int_eq(balloon_create(&config, fx.gm, fx.loop, NULL, NULL, &bare, &err), 0);
     ck_assert_int_eq(balloon_set_target(bare, 2 * PAGE, &err), 0);
     balloon_get_info(bare, &info);
     ck_assert_uint_eq(info.target_bytes, 2 * PAGE);
-    ck_assert_uint_eq(info.inflate_chains, 0);
+    ck_assert_uint_eq(info.inflate.chains, 0);
     ck_assert_int_eq(info.form, BALLOON_FORM_NONE);
     balloon_destroy(bare);
     balloon_destroy(NULL);
@@ -270,7 +265,6 @@ Suite *config_suite(void)
     TCase *tc = tcase_create("config");
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, fx_finish);
-    tcase_add_loop_test(tc, there_are_two_queues_under_any_features, 0, 4);
     tcase_add_test(tc, configuration_reads_at_any_width_and_offset);
     tcase_add_test(tc, only_actual_can_be_written_and_by_any_part_of_it);
     tcase_add_test(tc, what_is_said_before_driver_ok_is_not_heard);
@@ -286,7 +280,7 @@ Suite *config_suite(void)
     suite_add_tcase(suite, tc);
     TCase *own = tcase_create("features");
     tcase_add_checked_fixture(own, NULL, fx_finish);
-    tcase_add_loop_test(own, features_are_offered_as_configured, 0, 6);
+    tcase_add_loop_test(own, features_are_offered_as_configured, 0, 10);
     suite_add_tcase(suite, own);
     return suite;
 }

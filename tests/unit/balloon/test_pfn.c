@@ -25,10 +25,10 @@ START_TEST(the_pages_named_are_freed_and_no_others)
 
     struct balloon_info info = fx_info();
     ck_assert_int_eq(info.form, BALLOON_FORM_PFN);
-    ck_assert_uint_eq(info.inflate_notifications, 1);
-    ck_assert_uint_eq(info.inflate_chains, 1);
-    ck_assert_uint_eq(info.inflate_descriptors, 1);
-    ck_assert_uint_eq(info.inflate_bytes, 3 * PAGE);
+    ck_assert_uint_eq(info.inflate.notifications, 1);
+    ck_assert_uint_eq(info.inflate.chains, 1);
+    ck_assert_uint_eq(info.inflate.descriptors, 1);
+    ck_assert_uint_eq(info.inflate.bytes, 3 * PAGE);
     ck_assert_uint_eq(info.punch_calls, 3);
     ck_assert_uint_eq(info.punched_bytes, 3 * PAGE);
     ck_assert_uint_eq(info.freed_bytes, 3 * PAGE);
@@ -57,7 +57,7 @@ START_TEST(a_page_named_twice_is_offered_twice_and_punched_once)
     fake_ram_fill(fx.gm, DATA, PAGE, 1);
     fx_send_pfns(INFLATE, pfns, ARRAY_LEN(pfns));
     struct balloon_info info = fx_info();
-    ck_assert_uint_eq(info.inflate_bytes, 3 * PAGE);
+    ck_assert_uint_eq(info.inflate.bytes, 3 * PAGE);
     ck_assert_uint_eq(info.punched_bytes, PAGE);
     ck_assert_uint_eq(info.freed_bytes, PAGE);
 }
@@ -176,7 +176,7 @@ START_TEST(a_chain_is_read_up_to_a_cap)
         fake_ram_put_le32(fx.gm, BUFFERS + 4 * i, pfn_of(DATA) + i);
     fake_ram_fill(fx.gm, DATA, 5000 * PAGE, 1);
     fx_send(INFLATE, &seg, 1);
-    ck_assert_uint_eq(fx_info().inflate_bytes, 4096 * PAGE);
+    ck_assert_uint_eq(fx_info().inflate.bytes, 4096 * PAGE);
     ck_assert_uint_eq(fx_info().bad_request, 1);
     ck_assert_uint_eq(fx_populated(DATA, 5000), 5000 - 4096);
 }
@@ -188,7 +188,7 @@ START_TEST(an_array_of_just_the_cap_is_no_mistake)
     for (uint32_t i = 0; i < 4096; i++)
         fake_ram_put_le32(fx.gm, BUFFERS + 4 * i, pfn_of(DATA) + i);
     fx_send(INFLATE, &seg, 1);
-    ck_assert_uint_eq(fx_info().inflate_bytes, 4096 * PAGE);
+    ck_assert_uint_eq(fx_info().inflate.bytes, 4096 * PAGE);
     ck_assert_uint_eq(fx_info().bad_request, 0);
 }
 END_TEST
@@ -209,12 +209,12 @@ START_TEST(deflating_counts_valid_pages_and_frees_nothing)
     fake_ram_fill(fx.gm, DATA, 2 * PAGE, 7);
     fx_send_pfns(DEFLATE, pfns, ARRAY_LEN(pfns));
     struct balloon_info info = fx_info();
-    ck_assert_uint_eq(info.deflate_notifications, 1);
-    ck_assert_uint_eq(info.deflate_chains, 1);
-    ck_assert_uint_eq(info.deflate_descriptors, 1);
-    ck_assert_uint_eq(info.deflate_bytes, 2 * PAGE);
+    ck_assert_uint_eq(info.deflate.notifications, 1);
+    ck_assert_uint_eq(info.deflate.chains, 1);
+    ck_assert_uint_eq(info.deflate.descriptors, 1);
+    ck_assert_uint_eq(info.deflate.bytes, 2 * PAGE);
     ck_assert_uint_eq(info.bad_request, 1);
-    ck_assert_uint_eq(info.inflate_bytes, 0);
+    ck_assert_uint_eq(info.inflate.bytes, 0);
     ck_assert_uint_eq(info.punch_calls, 0);
     ck_assert(fake_ram_all(fx.gm, DATA, 2 * PAGE, 7));
 }

@@ -32,10 +32,10 @@ START_TEST(the_ranges_of_a_chain_are_freed_and_nothing_else)
 
     struct balloon_info info = fx_info();
     ck_assert_int_eq(info.form, BALLOON_FORM_SG);
-    ck_assert_uint_eq(info.inflate_notifications, 1);
-    ck_assert_uint_eq(info.inflate_chains, 1);
-    ck_assert_uint_eq(info.inflate_descriptors, 3);
-    ck_assert_uint_eq(info.inflate_bytes, 6 * PAGE);
+    ck_assert_uint_eq(info.inflate.notifications, 1);
+    ck_assert_uint_eq(info.inflate.chains, 1);
+    ck_assert_uint_eq(info.inflate.descriptors, 3);
+    ck_assert_uint_eq(info.inflate.bytes, 6 * PAGE);
     ck_assert_uint_eq(info.punch_calls, 3);
     ck_assert_uint_eq(info.punched_bytes, 6 * PAGE);
     ck_assert_uint_eq(info.freed_bytes, 6 * PAGE);
@@ -56,7 +56,7 @@ START_TEST(touching_and_overlapping_ranges_become_one_call)
     struct balloon_info info = fx_info();
     ck_assert_uint_eq(info.punch_calls, 1);
     ck_assert_uint_eq(info.ranges_merged, 4);
-    ck_assert_uint_eq(info.inflate_bytes, 21 * PAGE);
+    ck_assert_uint_eq(info.inflate.bytes, 21 * PAGE);
     ck_assert_uint_eq(info.punched_bytes, 11 * PAGE);
     ck_assert_uint_eq(info.freed_bytes, 11 * PAGE);
 }
@@ -70,7 +70,7 @@ START_TEST(a_chain_can_fill_the_whole_queue)
     fake_ram_fill(fx.gm, DATA, 2048 * PAGE, 1);
     fx_send(INFLATE, segs, ARRAY_LEN(segs));
     struct balloon_info info = fx_info();
-    ck_assert_uint_eq(info.inflate_descriptors, 1024);
+    ck_assert_uint_eq(info.inflate.descriptors, 1024);
     ck_assert_uint_eq(info.punch_calls, 1024);
     ck_assert_uint_eq(info.freed_bytes, 1024 * PAGE);
     ck_assert_uint_eq(fx_populated(DATA, 2048), 1024);
@@ -130,7 +130,7 @@ START_TEST(a_bad_range_is_ignored_whole_and_costs_no_other)
 
     struct balloon_info info = fx_info();
     ck_assert_uint_eq(info.bad_request, 1);
-    ck_assert_uint_eq(info.inflate_bytes + info.deflate_bytes, 2 * PAGE);
+    ck_assert_uint_eq(info.inflate.bytes + info.deflate.bytes, 2 * PAGE);
     ck_assert_uint_eq(before - fake_ram_allocated(fx.gm), _i & 1 ? 0 : 2 * PAGE);
     ck_assert(fake_ram_all(fx.gm, DATA + PAGE, 3 * PAGE, 1));
 }
@@ -165,9 +165,9 @@ START_TEST(several_chains_go_with_one_kick)
     ck_assert(mock_wait_used_n(&fx.driver, INFLATE, 100));
     mock_loop_sync(&(struct mock_loop){.loop = fx.loop});
     struct balloon_info info = fx_info();
-    ck_assert_uint_eq(info.inflate_notifications, 1);
-    ck_assert_uint_eq(info.inflate_chains, 100);
-    ck_assert_uint_eq(info.inflate_descriptors, 200);
+    ck_assert_uint_eq(info.inflate.notifications, 1);
+    ck_assert_uint_eq(info.inflate.chains, 100);
+    ck_assert_uint_eq(info.inflate.descriptors, 200);
     ck_assert_uint_eq(info.freed_bytes, 200 * PAGE);
     /* One punch and one interrupt a batch of 64. */
     ck_assert_uint_eq(info.punch_calls, 2);
@@ -214,7 +214,7 @@ START_TEST(the_longest_descriptor_is_released_in_slices)
     fake_ram_fill(fx.gm, end - PAGE, 2 * PAGE, 2);
     fx_send(INFLATE, &seg, 1);
     struct balloon_info info = fx_info();
-    ck_assert_uint_eq(info.inflate_bytes, 0xfffff000);
+    ck_assert_uint_eq(info.inflate.bytes, 0xfffff000);
     ck_assert_uint_eq(info.punched_bytes, 0xfffff000);
     ck_assert_uint_eq(info.freed_bytes, 65 * PAGE);
     ck_assert_uint_eq(fx.hook.most_bytes, 256 * MIB);

@@ -113,7 +113,7 @@ START_TEST(no_deflate_is_acknowledged_while_an_inflate_is_in_flight)
     ck_assert_uint_eq(used(INFLATE), 1);
     fx_step();
     ck_assert_uint_eq(used(DEFLATE), 1);
-    ck_assert_uint_eq(fx_info().deflate_bytes, 2 * MIB);
+    ck_assert_uint_eq(fx_info().deflate.bytes, 2 * MIB);
 }
 END_TEST
 
@@ -147,8 +147,8 @@ START_TEST(an_inflate_goes_before_a_deflate_whose_notification_overtook_it)
     ck_assert_uint_eq(fx.hook.calls, 1);
     ck_assert_uint_eq(used(INFLATE), 1);
     ck_assert_uint_eq(used(DEFLATE), 1);
-    ck_assert_uint_eq(fx_info().inflate_notifications, 0);
-    ck_assert_uint_eq(fx_info().deflate_notifications, 1);
+    ck_assert_uint_eq(fx_info().inflate.notifications, 0);
+    ck_assert_uint_eq(fx_info().deflate.notifications, 1);
 }
 END_TEST
 
@@ -193,7 +193,7 @@ START_TEST(kicks_do_not_hurry_a_batch_in_flight)
     for (int i = 0; i < 1000; i++)
         fx_notify((uint16_t)(i % 2));
     ck_assert_uint_eq(fx.hook.calls, 1);
-    ck_assert_uint_eq(fx_info().inflate_notifications, 500);
+    ck_assert_uint_eq(fx_info().inflate.notifications, 500);
 }
 END_TEST
 
@@ -290,7 +290,7 @@ START_TEST(a_guest_that_gives_its_rings_away_breaks_only_itself)
     const struct mock_seg seg = {.gpa = RINGS, .len = 16 * PAGE};
     mock_send(&fx.driver, INFLATE, &seg, 1);
     expect_rescue();
-    ck_assert_uint_eq(fx_info().inflate_bytes, 17 * PAGE);
+    ck_assert_uint_eq(fx_info().inflate.bytes, 17 * PAGE);
 }
 END_TEST
 
@@ -310,9 +310,9 @@ START_TEST(a_looping_chain_comes_back_unread_and_the_next_is_served)
     fx_send(vq, &(struct mock_seg){.gpa = DATA, .len = PAGE}, 1);
     struct balloon_info info = fx_info();
     ck_assert_uint_eq(info.bad_chain, 1);
-    ck_assert_uint_eq(info.inflate_chains + info.deflate_chains, 2);
-    ck_assert_uint_eq(info.inflate_descriptors + info.deflate_descriptors, 1);
-    ck_assert_uint_eq(info.inflate_bytes + info.deflate_bytes, PAGE);
+    ck_assert_uint_eq(info.inflate.chains + info.deflate.chains, 2);
+    ck_assert_uint_eq(info.inflate.descriptors + info.deflate.descriptors, 1);
+    ck_assert_uint_eq(info.inflate.bytes + info.deflate.bytes, PAGE);
 }
 END_TEST
 
@@ -367,9 +367,42 @@ START_TEST(thousands_of_chains_pass_while_other_threads_look_and_set_targets)
     }
     atomic_store(&done, true);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
-    ck_assert_uint_eq(fx_info().inflate_chains, 5000);
-    ck_assert_uint_eq(fx_info().inflate_bytes, 5000 * PAGE);
+    ck_assert_uint_eq(fx_info().inflate.chains, 5000);
+    ck_assert_uint_eq(fx_info().inflate.bytes, 5000 * PAGE);
     ck_assert_uint_eq(fx_info().actual_bytes, 5000 * PAGE);
+}
+END_TEST
+
+/* Pages that do not touch, by number: more than a slice takes. */
+static void publish_scattered_pfns(uint16_t vq, size_t n)
+{
+    uint32_t pfns[2 * 1024];
+    const struct mock_seg seg = {.gpa = BUFFERS, .len = (uint32_t)(n * sizeof(pfns[0]))};
+    ck_assert_uint_le(n, ARRAY_LEN(pfns));
+    for (size_t i = 0; i < n; i++)
+        pfns[i] = pfn_of(BIG_START) + 2 * (uint32_t)i;
+    fx_put_pfns(pfns, n);
+    ck_assert_int_ge(mock_add(&fx.driver, vq, &seg, 1), 0);
+    mock_publish(&fx.driver, vq);
+}
+
+START_TEST(inflation_that_comes_in_the_middle_of_a_long_deflation_keeps_neither_waiting)
+{
+    fx_finish();
+    fx_create_on(fake_ram_create(0, BIG_SIZE),
+                 (struct balloon_config){.prefault_on_deflate = true});
+    fx_start(0);
+    fx_pause();
+    publish_scattered_pfns(DEFLATE, 2000);
+    fx_notify(DEFLATE);
+    ck_assert_uint_eq(used(DEFLATE), 0);
+    publish_scattered_pfns(INFLATE, 1);
+    fx_notify(INFLATE);
+    for (unsigned turns = 0; turns < 4; turns++)
+        fx_step();
+    ck_assert_uint_eq(used(INFLATE), 1);
+    ck_assert_uint_eq(used(DEFLATE), 1);
+    ck_assert_uint_eq(fx_info().prefaulted_bytes, 2000 * PAGE);
 }
 END_TEST
 
@@ -390,6 +423,8 @@ Suite *turns_suite(void)
     tcase_add_test(big, a_reset_in_the_middle_drops_what_is_left);
     tcase_add_test(big, a_balloon_can_be_destroyed_in_the_middle);
     tcase_add_test(big, a_driver_may_reset_the_device_at_any_moment_of_an_inflate);
+    tcase_add_test(big,
+                   inflation_that_comes_in_the_middle_of_a_long_deflation_keeps_neither_waiting);
     suite_add_tcase(suite, big);
     TCase *tc = tcase_create("running");
     tcase_set_timeout(tc, 120);

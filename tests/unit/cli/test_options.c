@@ -27,7 +27,7 @@ static int split(char *line, char *argv[MAX_ARGS])
 
 static int parse_run(const char *text, struct run_options *out)
 {
-    char line[400];
+    char line[500];
     char *argv[MAX_ARGS];
     snprintf(line, sizeof(line), "%s", text);
     memset(&err, 0, sizeof(err));
@@ -50,7 +50,8 @@ START_TEST(every_flag_reaches_its_field)
     struct run_options o;
     int rc = parse_run("run --kernel k --initrd=i --cmdline quiet --mem 2G --cpus 2 --balloon 512M "
                        "--api-sock s --backing thp --scatter-gather bit3 --log-level debug "
-                       "--no-console --deflate-on-oom --must-tell-host --virtio-discovery cmdline",
+                       "--no-console --deflate-on-oom --must-tell-host --virtio-discovery cmdline "
+                       "--stats-interval 5 --free-page-reporting --prefault-on-deflate",
                        &o);
     ck_assert_msg(rc == 0, "%s", err.text);
     ck_assert_str_eq(o.config.kernel_path, "k");
@@ -63,6 +64,10 @@ START_TEST(every_flag_reaches_its_field)
     ck_assert_int_eq(o.config.balloon.scatter_gather, BALLOON_SG_BIT3);
     ck_assert(o.config.balloon.deflate_on_oom);
     ck_assert(o.config.balloon.must_tell_host);
+    ck_assert_uint_eq(o.config.balloon.stats_interval_s, 5);
+    ck_assert(!o.config.balloon.free_page_hinting);
+    ck_assert(o.config.balloon.free_page_reporting);
+    ck_assert(o.config.balloon.prefault_on_deflate);
     ck_assert(o.config.virtio_on_cmdline);
     ck_assert_str_eq(o.config.api_sock, "s");
     ck_assert_int_eq(o.config.backing, GM_BACKING_THP);
@@ -118,6 +123,32 @@ START_TEST(the_balloon_of_the_file_takes_the_form_of_the_flag)
 }
 END_TEST
 
+/* What says so comes from the file, from flags, or from both. */
+static const struct {
+    const char *line;
+    bool hinting, reporting, poison;
+} poisons[] = {
+    {"run --balloon 0", false, false, false},
+    {"run --balloon 0 --free-page-hinting", true, false, true},
+    {"run --balloon 0 --free-page-reporting", false, true, true},
+    {"run --balloon 0 --page-poison on", false, false, true},
+    {"run --page-poison off --free-page-reporting --balloon 0", false, true, false},
+    {"run --free-page-hinting --config " CONFIGS_DIR "/balloon.json", true, false, true},
+    {"run --config " CONFIGS_DIR "/reporting.json", false, true, true},
+    {"run --page-poison off --config " CONFIGS_DIR "/reporting.json", false, true, false},
+};
+
+START_TEST(page_poison_follows_file_and_flags_unless_it_is_given)
+{
+    struct run_options o;
+    ck_assert_msg(parse_run(poisons[_i].line, &o) == 0, "%s", err.text);
+    ck_assert_int_eq(o.config.balloon.free_page_hinting, poisons[_i].hinting);
+    ck_assert_int_eq(o.config.balloon.free_page_reporting, poisons[_i].reporting);
+    ck_assert_int_eq(o.config.balloon.page_poison, poisons[_i].poison);
+    run_options_finish(&o);
+}
+END_TEST
+
 static const char *const helps[] = {
     "run --help",
     "run -h",
@@ -149,6 +180,9 @@ START_TEST(what_looks_like_help_but_is_a_value_is_none)
 }
 END_TEST
 
+#define NEEDS_BALLOON                                                                              \
+    " needs a balloon: give --balloon SIZE, or a balloon section in the configuration file"
+
 static const struct {
     const char *line;
     const char *error;
@@ -179,18 +213,27 @@ static const struct {
     {"run --backing 1g", "--backing: \"1g\" is not one of 4k, thp, hugetlb-2m"},
     {"run --balloon 1 --scatter-gather on",
      "--scatter-gather: \"on\" is not one of auto, bit3, off"},
-    {"run --scatter-gather bit3", "--scatter-gather needs a balloon: give --balloon SIZE, or a "
-                                  "balloon section in the configuration file"},
+    {"run --scatter-gather bit3", "--scatter-gather" NEEDS_BALLOON},
+    {"run --balloon 0 --stats-interval 65536",
+     "--stats-interval: 65536 is above the maximum of 65535"},
+    {"run --balloon 0 --stats-interval 5s",
+     "--stats-interval: \"5s\" is not a whole number from 0 to 65535"},
+    {"run --balloon 0 --page-poison true", "--page-poison: \"true\" is not one of on, off"},
+    {"run --balloon 0 --free-page-hinting=1", "--free-page-hinting takes no value"},
+    {"run --balloon 0 --free-page", "unknown or ambiguous option --free-page"},
     {"run --log-level 3", "--log-level: \"3\" is not one of error, warn, info, debug"},
     {"run --config a --config b", "--config is given twice"},
     {"run --kernel a --kernel b", "--kernel is given twice"},
     {"run --mem 16M --cpus 1 --mem=16M", "--mem is given twice"},
     {"run --no-console --no-console", "--no-console is given twice"},
     {"run --kernel a --foo --kernel b", "unknown or ambiguous option --foo"},
-    {"run --deflate-on-oom", "--deflate-on-oom needs a balloon: give --balloon SIZE, or a balloon "
-                             "section in the configuration file"},
-    {"run --must-tell-host", "--must-tell-host needs a balloon: give --balloon SIZE, or a balloon "
-                             "section in the configuration file"},
+    {"run --deflate-on-oom", "--deflate-on-oom" NEEDS_BALLOON},
+    {"run --must-tell-host", "--must-tell-host" NEEDS_BALLOON},
+    {"run --stats-interval 5", "--stats-interval" NEEDS_BALLOON},
+    {"run --free-page-hinting", "--free-page-hinting" NEEDS_BALLOON},
+    {"run --free-page-reporting", "--free-page-reporting" NEEDS_BALLOON},
+    {"run --page-poison off", "--page-poison" NEEDS_BALLOON},
+    {"run --prefault-on-deflate", "--prefault-on-deflate" NEEDS_BALLOON},
     {"run --virtio-discovery pci", "--virtio-discovery: \"pci\" is not one of acpi, cmdline"},
     {"run --config /nonexistent.json",
      "/nonexistent.json: cannot be opened: No such file or directory"},
@@ -234,8 +277,16 @@ START_TEST(balloon_show_and_help_are_told_apart)
     ck_assert(!o.json);
     ck_assert_int_eq(parse_balloon("balloon show --json --api-sock s", &o), 0);
     ck_assert(o.json);
-    static const char *const asked[] = {"balloon --help", "balloon -h", "balloon set --help",
-                                        "balloon show -h", "balloon set x --wait y --foo -h"};
+    ck_assert_uint_eq(o.refresh_ms, 0);
+    ck_assert_int_eq(parse_balloon("balloon show --refresh 10000 --api-sock s", &o), 0);
+    ck_assert_uint_eq(o.refresh_ms, 10000);
+    static const char *const asked[] = {"balloon --help",
+                                        "balloon -h",
+                                        "balloon set --help",
+                                        "balloon show -h",
+                                        "balloon set x --wait y --foo -h",
+                                        "balloon hint --help",
+                                        "balloon hint x -h"};
     for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
         ck_assert_int_eq(parse_balloon(asked[i], &o), 0);
         ck_assert_int_eq(o.action, BALLOON_HELP);
@@ -243,12 +294,35 @@ START_TEST(balloon_show_and_help_are_told_apart)
 }
 END_TEST
 
+START_TEST(balloon_hint_reads_its_word)
+{
+    static const char *const lines[] = {
+        [HINT_START] = "balloon hint start --api-sock s",
+        [HINT_STOP] = "balloon hint --api-sock s stop",
+        [HINT_STATUS] = "balloon hint status --api-sock=s",
+    };
+    struct balloon_options o;
+    ck_assert_msg(parse_balloon(lines[_i], &o) == 0, "%s", err.text);
+    ck_assert_int_eq(o.action, BALLOON_HINT);
+    ck_assert_int_eq(o.hint, _i);
+    ck_assert_str_eq(o.api_sock, "s");
+}
+END_TEST
+
 static const struct {
     const char *line;
     const char *error;
 } bad_balloons[] = {
-    {"balloon", "balloon needs an action: set or show"},
-    {"balloon grow", "balloon: unknown action \"grow\" (known: set, show)"},
+    {"balloon", "balloon needs an action: set, show or hint"},
+    {"balloon grow", "balloon: unknown action \"grow\" (known: set, show, hint)"},
+    {"balloon hint --api-sock s", "balloon hint needs a word: start, stop or status"},
+    {"balloon hint start", "balloon hint needs --api-sock PATH"},
+    {"balloon hint on --api-sock s", "balloon hint: \"on\" is not one of start, stop, status"},
+    {"balloon hint start stop --api-sock s", "unexpected argument \"stop\""},
+    {"balloon hint start --api-sock s --json", "unknown or ambiguous option --json"},
+    {"balloon show --api-sock s --refresh 0", "--refresh: 0 is below the minimum of 1"},
+    {"balloon show --api-sock s --refresh 10001", "--refresh: 10001 is above the maximum of 10000"},
+    {"balloon set 1M --api-sock s --refresh 1", "unknown or ambiguous option --refresh"},
     {"balloon set", "balloon set needs a size, as in: balloon set 512M"},
     {"balloon set --api-sock s", "balloon set needs a size, as in: balloon set 512M"},
     {"balloon set 1M", "balloon set needs --api-sock PATH"},
@@ -284,12 +358,15 @@ Suite *options_suite(void)
     tcase_add_test(tc, without_flags_all_is_default);
     tcase_add_loop_test(tc, flags_override_the_file_wherever_they_stand, 0, 2);
     tcase_add_test(tc, the_balloon_of_the_file_takes_the_form_of_the_flag);
+    tcase_add_loop_test(tc, page_poison_follows_file_and_flags_unless_it_is_given, 0,
+                        (int)ARRAY_LEN(poisons));
     tcase_add_loop_test(tc, help_is_given_whatever_else_is_wrong, 0, (int)ARRAY_LEN(helps));
     tcase_add_test(tc, what_looks_like_help_but_is_a_value_is_none);
     tcase_add_loop_test(tc, a_bad_command_line_gets_one_exact_sentence, 0,
                         (int)ARRAY_LEN(bad_runs));
     tcase_add_loop_test(tc, balloon_set_reads_size_socket_and_patience, 0, 3);
     tcase_add_test(tc, balloon_show_and_help_are_told_apart);
+    tcase_add_loop_test(tc, balloon_hint_reads_its_word, 0, 3);
     tcase_add_loop_test(tc, a_bad_balloon_command_gets_one_exact_sentence, 0,
                         (int)ARRAY_LEN(bad_balloons));
     suite_add_tcase(suite, tc);

@@ -18,7 +18,8 @@
     "vsock, entropy, pmem, memory-hotplug, cpu-config, logger, metrics, mmds-config, serial)"
 #define KNOWN_BALLOON                                                                              \
     "unknown key (known: amount_mib, deflate_on_oom, stats_polling_interval_s, "                   \
-    "free_page_hinting, free_page_reporting, scatter_gather, must_tell_host)"
+    "free_page_hinting, free_page_reporting, page_poison, prefault_on_deflate, scatter_gather, "   \
+    "must_tell_host)"
 
 static const struct {
     const char *text;
@@ -71,6 +72,16 @@ static const struct {
      "vm.json: balloon.deflate_on_oom: must be true or false, is the string \"no\""},
     {BALLOON(",\"must_tell_host\":false,\"scatter_gather\":true"),
      "vm.json: balloon.scatter_gather: must be a string, is true"},
+    {BALLOON(",\"stats_polling_interval_s\":true"),
+     "vm.json: balloon.stats_polling_interval_s: must be an integer, is true"},
+    {BALLOON(",\"free_page_hinting\":1"),
+     "vm.json: balloon.free_page_hinting: must be true or false, is the integer 1"},
+    {BALLOON(",\"free_page_reporting\":null"),
+     "vm.json: balloon.free_page_reporting: must be true or false, is null"},
+    {BALLOON(",\"page_poison\":\"on\""),
+     "vm.json: balloon.page_poison: must be true or false, is the string \"on\""},
+    {BALLOON(",\"prefault_on_deflate\":[]"),
+     "vm.json: balloon.prefault_on_deflate: must be true or false, is an array"},
     /* Missing keys that Firecracker requires. */
     {"{\"boot-source\":{}}", "vm.json: boot-source.kernel_image_path: is missing"},
     {"{\"machine-config\":{\"vcpu_count\":1}}", "vm.json: machine-config.mem_size_mib: is missing"},
@@ -119,6 +130,10 @@ static const struct {
      "vm.json: machine-config.virtio_discovery: \"pci\" is not one of \"acpi\", \"cmdline\""},
     {BALLOON(",\"scatter_gather\":\"bit63\""),
      "vm.json: balloon.scatter_gather: \"bit63\" is not one of \"auto\", \"bit3\", \"off\""},
+    {BALLOON(",\"stats_polling_interval_s\":-1"),
+     "vm.json: balloon.stats_polling_interval_s: -1 is below the minimum of 0"},
+    {BALLOON(",\"stats_polling_interval_s\":65536"),
+     "vm.json: balloon.stats_polling_interval_s: 65536 is above the maximum of 65535"},
     /* Contradictions. */
     {MACHINE(",\"backing\":\"4k\",\"huge_pages\":\"2M\""),
      "vm.json: machine-config.backing: \"4k\" contradicts huge_pages \"2M\"; give one of the two"},
@@ -136,13 +151,6 @@ static const struct {
     {MACHINE(",\"cpu_template\":\"T2\""),
      "vm.json: machine-config.cpu_template: \"T2\": CPU templates are" NOT_SUPPORTED
      " (only \"None\" or null)"},
-    {BALLOON(",\"stats_polling_interval_s\":5"),
-     "vm.json: balloon.stats_polling_interval_s: 5: the statistics queue is" NOT_SUPPORTED
-     " (only 0)"},
-    {BALLOON(",\"free_page_hinting\":true"),
-     "vm.json: balloon.free_page_hinting: free page hinting is" NOT_SUPPORTED},
-    {BALLOON(",\"free_page_reporting\":true"),
-     "vm.json: balloon.free_page_reporting: free page reporting is" NOT_SUPPORTED},
     {"{\"drives\":[{\"drive_id\":\"rootfs\"}]}",
      "vm.json: drives: block devices are" NOT_SUPPORTED},
     {"{\"network-interfaces\":[{}]}",
@@ -207,6 +215,82 @@ START_TEST(a_bad_balloon_update_gets_one_exact_sentence)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    const char *error;
+} bad_stats_updates[] = {
+    {"", "request body: is empty, must be a JSON object"},
+    {"{}", "request body: stats_polling_interval_s: is missing"},
+    {"{\"amount_mib\":1}",
+     "request body: amount_mib: unknown key (known: stats_polling_interval_s)"},
+    {"{\"stats_polling_interval_s\":-1}",
+     "request body: stats_polling_interval_s: -1 is below the minimum of 0"},
+    {"{\"stats_polling_interval_s\":65536}",
+     "request body: stats_polling_interval_s: 65536 is above the maximum of 65535"},
+    {"{\"stats_polling_interval_s\":\"1\"}",
+     "request body: stats_polling_interval_s: must be an integer, is the string \"1\""},
+};
+
+START_TEST(a_bad_statistics_update_gets_one_exact_sentence)
+{
+    struct err err = {0};
+    uint32_t seconds = 42;
+    const char *text = bad_stats_updates[_i].text;
+    ck_assert_int_eq(cfg_parse_stats_update(text, strlen(text), &seconds, &err), -EINVAL);
+    ck_assert_str_eq(err.text, bad_stats_updates[_i].error);
+    ck_assert_uint_eq(seconds, 42);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    const char *error;
+} bad_hint_starts[] = {
+    {" ", "request body:1:1: unexpected token near end of file"},
+    {"null", "request body: must be an object, is null"},
+    {"{\"ack\":true}", "request body: ack: unknown key (known: acknowledge_on_stop)"},
+    {"{\"acknowledge_on_stop\":0}",
+     "request body: acknowledge_on_stop: must be true or false, is the integer 0"},
+};
+
+START_TEST(a_bad_start_of_hinting_gets_one_exact_sentence)
+{
+    struct err err = {0};
+    const char *text = bad_hint_starts[_i].text;
+    for (int before = 0; before < 2; before++) {
+        bool acknowledge = before != 0;
+        ck_assert_int_eq(cfg_parse_hint_start(text, strlen(text), &acknowledge, &err), -EINVAL);
+        ck_assert_str_eq(err.text, bad_hint_starts[_i].error);
+        ck_assert_int_eq(acknowledge, before);
+    }
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    const char *error;
+} bad_states[] = {
+    {"", "request body: is empty, must be a JSON object"},
+    {"{}", "request body: state: is missing"},
+    {"{\"state\":\"paused\"}",
+     "request body: state: \"paused\" is not one of \"Paused\", \"Resumed\""},
+    {"{\"state\":true}", "request body: state: must be a string, is true"},
+    {"{\"state\":\"Paused\",\"why\":1}", "request body: why: unknown key (known: state)"},
+};
+
+START_TEST(a_bad_state_gets_one_exact_sentence)
+{
+    struct err err = {0};
+    const char *text = bad_states[_i].text;
+    for (int before = 0; before < 2; before++) {
+        bool paused = before != 0;
+        ck_assert_int_eq(cfg_parse_vm_state(text, strlen(text), &paused, &err), -EINVAL);
+        ck_assert_str_eq(err.text, bad_states[_i].error);
+        ck_assert_int_eq(paused, before);
+    }
+}
+END_TEST
+
 START_TEST(a_balloon_update_is_read_in_mib)
 {
     uint64_t bytes = 42;
@@ -224,6 +308,11 @@ Suite *bad_input_suite(void)
     tcase_add_loop_test(tc, an_error_needs_no_place_for_its_sentence, 0, (int)ARRAY_LEN(bad));
     tcase_add_loop_test(tc, a_bad_balloon_update_gets_one_exact_sentence, 0,
                         (int)ARRAY_LEN(bad_updates));
+    tcase_add_loop_test(tc, a_bad_statistics_update_gets_one_exact_sentence, 0,
+                        (int)ARRAY_LEN(bad_stats_updates));
+    tcase_add_loop_test(tc, a_bad_start_of_hinting_gets_one_exact_sentence, 0,
+                        (int)ARRAY_LEN(bad_hint_starts));
+    tcase_add_loop_test(tc, a_bad_state_gets_one_exact_sentence, 0, (int)ARRAY_LEN(bad_states));
     tcase_add_test(tc, a_balloon_update_is_read_in_mib);
     suite_add_tcase(suite, tc);
     return suite;

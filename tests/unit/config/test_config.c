@@ -44,6 +44,11 @@ START_TEST(the_defaults_are_a_small_machine_with_a_console)
     ck_assert(!cfg.virtio_on_cmdline);
     ck_assert_int_eq(cfg.backing, GM_BACKING_4K);
     ck_assert_int_eq(cfg.balloon.scatter_gather, BALLOON_SG_AUTO);
+    ck_assert_uint_eq(cfg.balloon.stats_interval_s, 0);
+    ck_assert(!cfg.balloon.free_page_hinting);
+    ck_assert(!cfg.balloon.free_page_reporting);
+    ck_assert(!cfg.balloon.page_poison);
+    ck_assert(!cfg.balloon.prefault_on_deflate);
 }
 END_TEST
 
@@ -65,6 +70,91 @@ START_TEST(every_key_reaches_its_field)
     ck_assert(cfg.balloon.deflate_on_oom);
     ck_assert(cfg.balloon.must_tell_host);
     ck_assert_int_eq(cfg.balloon.scatter_gather, BALLOON_SG_BIT3);
+}
+END_TEST
+
+START_TEST(the_interval_of_statistics_reaches_its_field)
+{
+    static const uint32_t intervals[] = {0, 1, 65535};
+    char text[160];
+    snprintf(text, sizeof(text),
+             "{\"balloon\":{\"amount_mib\":1,\"deflate_on_oom\":false,"
+             "\"stats_polling_interval_s\":%u}}",
+             intervals[_i]);
+    parse_ok(text);
+    ck_assert_uint_eq(cfg.balloon.stats_interval_s, intervals[_i]);
+}
+END_TEST
+
+/* The keys of a balloon section behind the required ones, and what they make of it. */
+static const struct {
+    const char *keys;
+    bool hinting, reporting, poison, prefault;
+} switches[] = {
+    {"", false, false, false, false},
+    {",\"free_page_hinting\":true", true, false, true, false},
+    {",\"free_page_reporting\":true", false, true, true, false},
+    {",\"free_page_hinting\":false,\"free_page_reporting\":false", false, false, false, false},
+    {",\"page_poison\":true", false, false, true, false},
+    {",\"page_poison\":false,\"free_page_reporting\":true", false, true, false, false},
+    {",\"free_page_hinting\":true,\"page_poison\":false", true, false, false, false},
+    {",\"prefault_on_deflate\":true", false, false, false, true},
+};
+
+START_TEST(page_poison_follows_hinting_and_reporting_unless_it_is_given)
+{
+    char text[200];
+    snprintf(text, sizeof(text), "{\"balloon\":{\"amount_mib\":1,\"deflate_on_oom\":false%s}}",
+             switches[_i].keys);
+    parse_ok(text);
+    ck_assert_int_eq(cfg.balloon.free_page_hinting, switches[_i].hinting);
+    ck_assert_int_eq(cfg.balloon.free_page_reporting, switches[_i].reporting);
+    ck_assert_int_eq(cfg.balloon.page_poison, switches[_i].poison);
+    ck_assert_int_eq(cfg.balloon.prefault_on_deflate, switches[_i].prefault);
+}
+END_TEST
+
+START_TEST(a_page_poison_once_given_outlasts_later_changes)
+{
+    parse_ok("{\"balloon\":{\"amount_mib\":1,\"deflate_on_oom\":false,\"page_poison\":false}}");
+    cfg.balloon.free_page_reporting = true;
+    cfg_settle(&cfg);
+    ck_assert(!cfg.balloon.page_poison);
+    cfg_finish(&cfg);
+    ck_assert_int_eq(cfg_init(&cfg), 0);
+    parse_ok("{\"balloon\":{\"amount_mib\":1,\"deflate_on_oom\":false}}");
+    cfg.balloon.free_page_reporting = true;
+    cfg_settle(&cfg);
+    ck_assert(cfg.balloon.page_poison);
+}
+END_TEST
+
+START_TEST(the_bodies_of_requests_are_read)
+{
+    uint32_t seconds = 42;
+    const char *text = "{\"stats_polling_interval_s\":65535}";
+    ck_assert_int_eq(cfg_parse_stats_update(text, strlen(text), &seconds, NULL), 0);
+    ck_assert_uint_eq(seconds, 65535);
+    static const struct {
+        const char *text;
+        bool acknowledge;
+    } starts[] = {{"", true},
+                  {"{}", true},
+                  {"{\"acknowledge_on_stop\":true}", true},
+                  {"{\"acknowledge_on_stop\":false}", false}};
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+        bool acknowledge = !starts[i].acknowledge;
+        ck_assert_int_eq(
+            cfg_parse_hint_start(starts[i].text, strlen(starts[i].text), &acknowledge, NULL), 0);
+        ck_assert_int_eq(acknowledge, starts[i].acknowledge);
+    }
+    bool paused = false;
+    text = "{\"state\":\"Paused\"}";
+    ck_assert_int_eq(cfg_parse_vm_state(text, strlen(text), &paused, NULL), 0);
+    ck_assert(paused);
+    text = "{\"state\":\"Resumed\"}";
+    ck_assert_int_eq(cfg_parse_vm_state(text, strlen(text), &paused, NULL), 0);
+    ck_assert(!paused);
 }
 END_TEST
 
@@ -129,7 +219,7 @@ START_TEST(every_example_in_configs_loads_and_passes_the_checks)
         n++;
     }
     closedir(dir);
-    ck_assert_int_ge(n, 6);
+    ck_assert_int_ge(n, 7);
 }
 END_TEST
 
@@ -260,6 +350,22 @@ START_TEST(what_spans_fields_is_checked)
 }
 END_TEST
 
+START_TEST(hinting_and_scatter_gather_on_bit_3_exclude_each_other)
+{
+    struct vm_config one = {.kernel_path = (char *)(uintptr_t) "k",
+                            .mem_bytes = 64 * MIB,
+                            .vcpus = 1,
+                            .has_balloon = true,
+                            .balloon = {.free_page_hinting = true}};
+    for (int sg = BALLOON_SG_AUTO; sg <= BALLOON_SG_OFF; sg++) {
+        one.balloon.scatter_gather = (enum balloon_sg)sg;
+        ck_assert_int_eq(cfg_check(&one, &err), sg == BALLOON_SG_BIT3 ? -EINVAL : 0);
+    }
+    ck_assert_str_eq(err.text, "balloon: scatter_gather \"bit3\" and free_page_hinting both claim "
+                               "feature bit 3; give one of the two");
+}
+END_TEST
+
 static Suite *config_suite(void)
 {
     Suite *suite = suite_create("config");
@@ -267,6 +373,11 @@ static Suite *config_suite(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, the_defaults_are_a_small_machine_with_a_console);
     tcase_add_test(tc, every_key_reaches_its_field);
+    tcase_add_loop_test(tc, the_interval_of_statistics_reaches_its_field, 0, 3);
+    tcase_add_loop_test(tc, page_poison_follows_hinting_and_reporting_unless_it_is_given, 0,
+                        (int)ARRAY_LEN(switches));
+    tcase_add_test(tc, a_page_poison_once_given_outlasts_later_changes);
+    tcase_add_test(tc, the_bodies_of_requests_are_read);
     tcase_add_test(tc, firecrackers_defaults_written_out_change_nothing);
     tcase_add_test(tc, huge_pages_and_backing_may_agree);
     tcase_add_test(tc, a_config_is_unchanged_after_an_error_in_its_last_section);
@@ -276,6 +387,7 @@ static Suite *config_suite(void)
     tcase_add_test(tc, a_path_is_cut_between_characters);
     tcase_add_test(tc, finishing_twice_is_harmless);
     tcase_add_loop_test(tc, what_spans_fields_is_checked, 0, (int)ARRAY_LEN(checks));
+    tcase_add_test(tc, hinting_and_scatter_gather_on_bit_3_exclude_each_other);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -141,6 +141,14 @@ START_TEST(an_unknown_word_is_answered_with_the_known_ones)
     ck_assert(!on_cmdline);
     ck_assert_int_eq(cfg_parse_discovery("--virtio-discovery", "cmdline", &on_cmdline, &err), 0);
     ck_assert(on_cmdline);
+    bool on = true;
+    ck_assert_int_eq(cfg_parse_switch("--page-poison", "yes", &on, &err), -EINVAL);
+    ck_assert_str_eq(err.text, "--page-poison: \"yes\" is not one of on, off");
+    ck_assert(on);
+    ck_assert_int_eq(cfg_parse_switch("--page-poison", "off", &on, &err), 0);
+    ck_assert(!on);
+    ck_assert_int_eq(cfg_parse_switch("--page-poison", "on", &on, &err), 0);
+    ck_assert(on);
 }
 END_TEST
 

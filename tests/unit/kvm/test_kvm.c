@@ -2,9 +2,11 @@
 /* What can be said of vmm/kvm without a KVM: refused devices and hosts, and the CPUID of each vCPU.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "tests/support/check_main.h"
+#include "vmm/base/cleanup.h"
 #include "vmm/kvm/kvm_priv.h"
 
 static int has_all_but(void *arg, int capability)
@@ -154,6 +156,36 @@ START_TEST(a_full_table_is_not_overrun)
 }
 END_TEST
 
+/* A VM whose every request is refused. */
+static void fake_vm(struct vm *vm, struct gm **out_gm)
+{
+    static const struct gm_range ram = {.start = 0, .len_bytes = 1 << 20};
+    ck_assert_int_eq(gm_create(&ram, 1, GM_BACKING_4K, out_gm, NULL), 0);
+    *vm = (struct vm){.gm = *out_gm, .kvm_fd = -1, .vm_fd = open("/dev/null", O_RDWR | O_CLOEXEC)};
+    ck_assert_int_ge(vm->vm_fd, 0);
+}
+
+START_TEST(a_host_that_cannot_record_writes_is_told_so_and_records_nothing)
+{
+    struct vm vm;
+    struct gm *gm = NULL;
+    struct gm_bitmap *out = NULL;
+    struct err err = {{0}};
+    fake_vm(&vm, &gm);
+    ck_assert_int_eq(gm_bitmap_create(gm, &out), 0);
+    ck_assert_int_eq(vm_dirty_log_start(&vm, &err), -ENOTTY);
+    ck_assert_ptr_nonnull(strstr(err.text, "cannot record which pages a guest writes"));
+    ck_assert_ptr_null(vm.dirty_words);
+    ck_assert_int_eq(vm_dirty_log_fetch(&vm, out, &err), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "not being recorded"));
+    ck_assert_int_eq(vm_dirty_log_stop(&vm, &err), 0);
+    ck_assert_uint_eq(gm_bitmap_count(out), 0);
+    gm_bitmap_destroy(out);
+    gm_destroy(gm);
+    fd_close(&vm.vm_fd);
+}
+END_TEST
+
 static Suite *kvm_suite(void)
 {
     Suite *suite = suite_create("kvm");
@@ -167,6 +199,7 @@ static Suite *kvm_suite(void)
                         sizeof(shapes) / sizeof(shapes[0]));
     tcase_add_test(tc, leaves_the_host_lacks_are_not_invented);
     tcase_add_test(tc, a_full_table_is_not_overrun);
+    tcase_add_test(tc, a_host_that_cannot_record_writes_is_told_so_and_records_nothing);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tests/support/check_main.h"
+#include "tests/unit/machine/suites.h"
 #include "vmm/machine/bus.h"
 
 struct recorder {
@@ -90,7 +90,7 @@ START_TEST(overlaps_wraps_and_too_many_slots_are_refused)
 }
 END_TEST
 
-static Suite *bus_suite(void)
+Suite *bus_suite(void)
 {
     Suite *suite = suite_create("bus");
     TCase *tc = tcase_create("bus");
@@ -99,10 +99,4 @@ static Suite *bus_suite(void)
     tcase_add_test(tc, overlaps_wraps_and_too_many_slots_are_refused);
     suite_add_tcase(suite, tc);
     return suite;
-}
-
-int main(void)
-{
-    Suite *(*const suites[])(void) = {bus_suite};
-    return check_run(suites, 1);
 }

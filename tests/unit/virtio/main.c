@@ -7,7 +7,7 @@ int main(void)
 {
     Suite *(*const suites[])(void) = {
         chain_suite,  ring_suite,      notify_suite,  registers_suite,
-        status_suite, transport_suite, threads_suite,
+        status_suite, transport_suite, threads_suite, hostile_suite,
     };
     return check_run(suites, sizeof(suites) / sizeof(suites[0]));
 }

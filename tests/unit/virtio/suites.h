@@ -12,5 +12,6 @@ Suite *registers_suite(void);
 Suite *status_suite(void);
 Suite *transport_suite(void);
 Suite *threads_suite(void);
+Suite *hostile_suite(void);
 
 #endif

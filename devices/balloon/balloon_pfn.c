@@ -1,43 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * From a chain to ranges of guest RAM: arrays of page numbers (5.5.6), or descriptors that are the
- * ranges.
- */
+/* From a chain to pages of guest RAM, where the chain carries an array of page numbers (5.5.6). */
 #include <endian.h>
 #include <string.h>
 
 #include "devices/balloon/balloon_priv.h"
-
-/*
- * An item is taken whole or not at all: one that is partly outside RAM, as across the gap below 4
- * GiB, is a mistake.
- */
-static void add_item(const struct balloon *b, struct gm_range item, struct gm_range *ranges,
-                     struct balloon_items *out)
-{
-    if (!gm_is_ram(b->gm, item)) {
-        out->bad++;
-        return;
-    }
-    if (ranges != NULL)
-        ranges[out->n] = item;
-    out->n++;
-    out->bytes += item.len_bytes;
-}
-
-static void read_sg(const struct balloon *b, const struct vq_chain *chain, struct gm_range *ranges,
-                    struct balloon_items *out)
-{
-    for (uint16_t i = 0; i < chain->n; i++) {
-        const struct vq_seg *seg = &chain->seg[i];
-        struct gm_range item = {.start = seg->gpa, .len_bytes = seg->len};
-        if (seg->len > 0 && is_aligned(seg->gpa, BALLOON_PAGE_SIZE) &&
-            is_aligned(seg->len, BALLOON_PAGE_SIZE))
-            add_item(b, item, ranges, out);
-        else
-            out->bad++;
-    }
-}
 
 /*
  * The page numbers of a chain are one stream of bytes, however the driver cut it into descriptors
@@ -67,7 +33,7 @@ static bool take_byte(const struct balloon *b, struct pfn_stream *stream, uint8_
     /* Widened before it is multiplied: page numbers have 32 bits, addresses 44. */
     struct gm_range page = {.start = (uint64_t)le32toh(pfn) * BALLOON_PAGE_SIZE,
                             .len_bytes = BALLOON_PAGE_SIZE};
-    add_item(b, page, ranges, out);
+    balloon_item_add(b, page, ranges, out);
     return true;
 }
 
@@ -92,8 +58,8 @@ static bool read_pfn_segment(const struct balloon *b, const struct vq_seg *seg,
     return true;
 }
 
-static void read_pfns(const struct balloon *b, const struct vq_chain *chain,
-                      struct gm_range *ranges, struct balloon_items *out)
+void balloon_pfns_read(const struct balloon *b, const struct vq_chain *chain,
+                       struct gm_range *ranges, struct balloon_items *out)
 {
     struct pfn_stream stream = {0};
     for (uint16_t i = 0; i < chain->n; i++) {
@@ -112,14 +78,4 @@ static void read_pfns(const struct balloon *b, const struct vq_chain *chain,
     }
     if (stream.held > 0)
         out->bad++;
-}
-
-void balloon_items_read(const struct balloon *b, const struct vq_chain *chain,
-                        struct gm_range *ranges, struct balloon_items *out)
-{
-    *out = (struct balloon_items){0};
-    if (balloon_form(b) == BALLOON_FORM_SG)
-        read_sg(b, chain, ranges, out);
-    else
-        read_pfns(b, chain, ranges, out);
 }

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Huge pages that come in pieces, by either form, and memory populated ahead for deflation. */
+#include <check.h>
+#include <errno.h>
+
+#include "tests/unit/balloon/fixture.h"
+#include "tests/unit/balloon/suites.h"
+
+#define HUGE  GM_HUGE_SIZE
+#define PAGES ((uint32_t)(HUGE / PAGE))
+
+/*
+ * RAM with transparent huge pages as its backing. Whether the host gives any does not matter: the
+ * device goes by what was asked for.
+ */
+static void create(struct balloon_config config)
+{
+    const struct gm_range ram = {0, LOW_SIZE};
+    struct gm *gm = NULL;
+    ck_assert_int_eq(gm_create(&ram, 1, GM_BACKING_THP, &gm, NULL), 0);
+    fx_create_on(gm, config);
+}
+
+static void start(uint64_t features)
+{
+    fx_start(features);
+    fx_pause();
+}
+
+static void setup_sg(void)
+{
+    create((struct balloon_config){0});
+    start(F_SG | F_TELL);
+}
+
+static void send(uint16_t vq, uint64_t gpa, uint64_t len)
+{
+    const struct mock_seg seg = {.gpa = gpa, .len = (uint32_t)len};
+    uint16_t before = mock_get_used_idx(&fx.driver, vq);
+    ck_assert_int_ge(mock_add(&fx.driver, vq, &seg, 1), 0);
+    mock_publish(&fx.driver, vq);
+    fx_notify(vq);
+    ck_assert_uint_eq(mock_get_used_idx(&fx.driver, vq), before + 1);
+}
+
+/* The idle time of pieces is over: runs what its timer would. */
+static void let_pieces_go(void)
+{
+    fx_resume();
+    for (unsigned ms = 0; ms < MOCK_TIMEOUT_MS && fx_info().waiting_bytes > 0; ms++)
+        mock_loop_sync(&(struct mock_loop){.loop = fx.loop});
+    fx_pause();
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+}
+
+START_TEST(must_tell_host_is_offered_because_pieces_wait)
+{
+    const struct vdev *dev = balloon_vdev(fx.balloon);
+    ck_assert_uint_eq(dev->ops->features(dev), F_SG | F_TELL);
+}
+END_TEST
+
+START_TEST(two_halves_are_punched_as_one_when_the_second_comes)
+{
+    send(INFLATE, DATA, HUGE / 2);
+    ck_assert_uint_eq(fx_info().punch_calls, 0);
+    ck_assert_uint_eq(fx_info().waiting_bytes, HUGE / 2);
+    send(INFLATE, DATA + HUGE / 2, HUGE / 2);
+    ck_assert_uint_eq(fx_info().punch_calls, 1);
+    ck_assert_uint_eq(fx_info().punched_bytes, HUGE);
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+}
+END_TEST
+
+START_TEST(pages_of_any_order_make_a_whole)
+{
+    for (uint32_t i = 0; i < PAGES; i++) {
+        /* 5 and 512 have no common divisor: every page comes once. */
+        ck_assert_uint_eq(fx_info().punch_calls, 0);
+        send(INFLATE, DATA + (i * 5 % PAGES) * PAGE, PAGE);
+    }
+    ck_assert_uint_eq(fx_info().punched_bytes, HUGE);
+    ck_assert_uint_eq(fx_info().inflate.chains, PAGES);
+}
+END_TEST
+
+START_TEST(page_numbers_make_a_whole_too)
+{
+    uint32_t pfns[PAGES / 2];
+    fx_resume();
+    mock_driver_reset(&fx.driver);
+    fx_start(F_TELL);
+    for (uint32_t half = 0; half < 2; half++) {
+        for (uint32_t i = 0; i < ARRAY_LEN(pfns); i++)
+            pfns[i] = pfn_of(DATA) + 2 * i + half;
+        fx_send_pfns(INFLATE, pfns, ARRAY_LEN(pfns));
+        /* Nobody sends more for as long as the first half waits, so its timer may come first. */
+        ck_assert_uint_eq(fx_info().inflate.chains, half + 1);
+    }
+    ck_assert_uint_ge(fx_info().punched_bytes, HUGE);
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+}
+END_TEST
+
+START_TEST(a_range_is_punched_but_for_its_ragged_ends)
+{
+    send(INFLATE, DATA + HUGE - PAGE, 2 * HUGE + 2 * PAGE);
+    ck_assert_uint_eq(fx_info().punched_bytes, 2 * HUGE);
+    ck_assert_uint_eq(fx.hook.last[0].start, DATA + HUGE);
+    ck_assert_uint_eq(fx_info().waiting_bytes, 2 * PAGE);
+}
+END_TEST
+
+START_TEST(a_piece_that_was_taken_back_is_not_punched_with_the_rest)
+{
+    fake_ram_fill(fx.gm, DATA, HUGE, 0x5a);
+    send(INFLATE, DATA, HUGE / 2);
+    send(DEFLATE, DATA + PAGE, PAGE);
+    ck_assert_uint_eq(fx_info().waiting_bytes, HUGE / 2 - PAGE);
+    send(INFLATE, DATA + HUGE / 2, HUGE / 2);
+    let_pieces_go();
+    ck_assert_uint_eq(fx_populated(DATA, PAGES), 1);
+    ck_assert(fake_ram_all(fx.gm, DATA + PAGE, PAGE, 0x5a));
+    send(INFLATE, DATA + PAGE, PAGE);
+    ck_assert_uint_eq(fx_populated(DATA, PAGES), 0);
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+}
+END_TEST
+
+START_TEST(pieces_that_wait_in_vain_are_punched_as_they_are)
+{
+    fake_ram_fill(fx.gm, DATA, HUGE, 0x5a);
+    send(INFLATE, DATA + PAGE, PAGE);
+    send(INFLATE, DATA + 3 * PAGE, 2 * PAGE);
+    ck_assert_uint_eq(fx_populated(DATA, PAGES), PAGES);
+    let_pieces_go();
+    ck_assert_uint_eq(fx_populated(DATA, PAGES), PAGES - 3);
+    ck_assert_uint_eq(fx_populated(DATA + PAGE, 1), 0);
+    ck_assert_uint_eq(fx_populated(DATA + 3 * PAGE, 2), 0);
+}
+END_TEST
+
+START_TEST(a_reset_forgets_pieces)
+{
+    send(INFLATE, DATA, HUGE / 2);
+    fx_resume();
+    mock_driver_reset(&fx.driver);
+    fx_start(F_SG | F_TELL);
+    fx_pause();
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+    /* While the loop ran, the first half may have been punched by itself. */
+    uint64_t calls = fx_info().punch_calls;
+    fake_ram_fill(fx.gm, DATA, HUGE, 0x5a);
+    send(INFLATE, DATA + HUGE / 2, HUGE / 2);
+    ck_assert_uint_eq(fx_info().punch_calls, calls);
+    ck_assert_uint_eq(fx_info().waiting_bytes, HUGE / 2);
+    ck_assert(fake_ram_all(fx.gm, DATA, HUGE / 2, 0x5a));
+}
+END_TEST
+
+START_TEST(a_driver_that_promises_nothing_has_its_pieces_punched_at_once)
+{
+    fx_resume();
+    mock_driver_reset(&fx.driver);
+    start(F_SG);
+    fake_ram_fill(fx.gm, DATA, HUGE, 0x5a);
+    send(INFLATE, DATA, PAGE);
+    ck_assert_uint_eq(fx_populated(DATA, PAGES), PAGES - 1);
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+}
+END_TEST
+
+START_TEST(reported_pieces_are_punched_at_once)
+{
+    const struct mock_seg seg = {.gpa = DATA, .len = PAGE, .writable = true};
+    fx_finish();
+    create((struct balloon_config){.free_page_reporting = true});
+    fx_start_all(F_SG | F_TELL | F_REPORT);
+    fake_ram_fill(fx.gm, DATA, PAGE, 0x5a);
+    fx_send(2, &seg, 1);
+    ck_assert_uint_eq(fx_populated(DATA, 1), 0);
+}
+END_TEST
+
+START_TEST(deflation_populates_ahead_if_that_is_configured)
+{
+    fx_finish();
+    create((struct balloon_config){.prefault_on_deflate = _i != 0});
+    start(F_SG | F_TELL);
+    send(INFLATE, DATA, 2 * HUGE);
+    ck_assert_uint_eq(fx_populated(DATA, 2 * PAGES), 0);
+    send(DEFLATE, DATA + HUGE, HUGE);
+    ck_assert_uint_eq(fx_populated(DATA, 2 * PAGES), _i != 0 ? PAGES : 0);
+    ck_assert_uint_eq(fx_info().prefaulted_bytes, _i != 0 ? HUGE : 0);
+    ck_assert_uint_eq(fx_info().deflate.bytes, HUGE);
+}
+END_TEST
+
+Suite *pieces_suite(void)
+{
+    Suite *suite = suite_create("balloon: pieces of huge pages");
+    TCase *tc = tcase_create("pieces");
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, setup_sg, fx_finish);
+    tcase_add_test(tc, must_tell_host_is_offered_because_pieces_wait);
+    tcase_add_test(tc, two_halves_are_punched_as_one_when_the_second_comes);
+    tcase_add_test(tc, pages_of_any_order_make_a_whole);
+    tcase_add_test(tc, page_numbers_make_a_whole_too);
+    tcase_add_test(tc, a_range_is_punched_but_for_its_ragged_ends);
+    tcase_add_test(tc, a_piece_that_was_taken_back_is_not_punched_with_the_rest);
+    tcase_add_test(tc, pieces_that_wait_in_vain_are_punched_as_they_are);
+    tcase_add_test(tc, a_reset_forgets_pieces);
+    tcase_add_test(tc, a_driver_that_promises_nothing_has_its_pieces_punched_at_once);
+    tcase_add_test(tc, reported_pieces_are_punched_at_once);
+    tcase_add_loop_test(tc, deflation_populates_ahead_if_that_is_configured, 0, 2);
+    suite_add_tcase(suite, tc);
+    return suite;
+}
