@@ -35,12 +35,14 @@ static void use_stats(uint16_t vq)
 {
     const uint8_t entry[10] = {4, 0, 0, 0, 0x10};
     const struct mock_seg seg = {.gpa = BUFFERS, .len = sizeof(entry)};
-    struct balloon_stats stats = {0};
+    struct balloon_stats stats;
     uint32_t head;
     uint32_t len;
     fake_ram_put(fx.gm, BUFFERS, entry, sizeof(entry));
+    balloon_get_stats(fx.balloon, &stats);
+    uint64_t before = stats.reports;
     uint16_t sent = mock_send(&fx.driver, vq, &seg, 1);
-    for (unsigned ms = 0; ms < MOCK_TIMEOUT_MS && stats.reports == 0; ms++) {
+    for (unsigned ms = 0; ms < MOCK_TIMEOUT_MS && stats.reports == before; ms++) {
         mock_kick(&fx.driver, vq);
         balloon_get_stats(fx.balloon, &stats);
     }
@@ -74,21 +76,22 @@ static void use_inflate_and_deflate(bool sg)
 {
     const uint32_t pfn = pfn_of(DATA);
     const struct mock_seg range = {.gpa = DATA, .len = PAGE};
+    struct balloon_info before = fx_info();
     for (uint16_t vq = INFLATE; vq <= DEFLATE; vq++) {
         if (sg)
             fx_send(vq, &range, 1);
         else
             fx_send_pfns(vq, &pfn, 1);
     }
-    ck_assert_uint_eq(fx_info().inflate.bytes, PAGE);
-    ck_assert_uint_eq(fx_info().deflate.bytes, PAGE);
+    ck_assert_uint_eq(fx_info().inflate.bytes, before.inflate.bytes + PAGE);
+    ck_assert_uint_eq(fx_info().deflate.bytes, before.deflate.bytes + PAGE);
 }
 
-START_TEST(every_combination_of_features_numbers_its_queues_without_holes)
+static void one_combination(uint64_t features)
 {
-    uint64_t features = combination((unsigned)_i);
     uint16_t next = 2;
     fx_start_all(features);
+    ck_assert_uint_eq(fx_info().features & ~(UINT64_C(1) << 32), features);
     use_inflate_and_deflate((features & F_SG) != 0);
     if (features & F_STATS)
         use_stats(next++);
@@ -97,14 +100,20 @@ START_TEST(every_combination_of_features_numbers_its_queues_without_holes)
     if (features & F_REPORT)
         use_page(next++, report_bytes);
     const struct vdev *dev = balloon_vdev(fx.balloon);
-    for (unsigned vq = 0; vq <= UINT16_MAX; vq++) {
+    for (unsigned vq = 0; vq <= 64; vq++) {
         uint16_t size = dev->ops->vq_max_size(dev, features, (uint16_t)vq);
         ck_assert_uint_eq(size != 0, vq < next);
     }
+    mock_driver_reset(&fx.driver);
+}
+
+START_TEST(every_combination_of_features_numbers_its_queues_without_holes)
+{
+    for (unsigned n = 0; n < COMBINATIONS; n++)
+        one_combination(combination(n));
     ck_assert_uint_eq(fx_info().bad_request, 0);
     ck_assert_uint_eq(fx_info().bad_chain, 0);
     ck_assert_uint_eq(mock_bad_register(&fx.driver), 0);
-    ck_assert_uint_eq(fx_info().features & ~(UINT64_C(1) << 32), features);
 }
 END_TEST
 
@@ -152,8 +161,7 @@ Suite *queues_suite(void)
     TCase *tc = tcase_create("queues");
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, fx_finish);
-    tcase_add_loop_test(tc, every_combination_of_features_numbers_its_queues_without_holes, 0,
-                        COMBINATIONS);
+    tcase_add_test(tc, every_combination_of_features_numbers_its_queues_without_holes);
     tcase_add_test(tc, another_driver_with_other_features_finds_other_numbers);
     tcase_add_test(tc, bit_3_is_no_queue_where_it_means_scatter_gather);
     tcase_add_test(tc, bit_3_cannot_mean_two_things);
