@@ -70,11 +70,14 @@ static int discard_in_region(const struct gm_region *region, uint64_t granule,
         else if (first_error == 0)
             first_error = rc;
     }
-    uint64_t after;
-    if (punched > 0 && allocated_bytes(region->fd, &after) == 0)
-        out->freed_bytes += min_u64(sub_sat_u64(before, after), punched);
     out->punched_bytes += punched;
-    return first_error;
+    if (punched == 0)
+        return first_error;
+    uint64_t after;
+    int rc = allocated_bytes(region->fd, &after);
+    if (rc == 0)
+        out->freed_bytes += min_u64(sub_sat_u64(before, after), punched);
+    return first_error < 0 ? first_error : rc;
 }
 
 int gm_discard(struct gm *gm, const struct gm_range *ranges, size_t n,

@@ -120,7 +120,7 @@ void balloon_change_watch(void *arg)
     if (newly && balloon_form(b) != BALLOON_FORM_NONE)
         log_stall(b, atomic_load_explicit(&b->actual, memory_order_relaxed), to);
     if (under_way && !newly)
-        (void)ev_timer_arm(b->change_timer, BALLOON_STALL_NS - idle, 0);
+        (void)balloon_arm(b, b->change_timer, BALLOON_STALL_NS - idle);
 }
 
 void balloon_change_info(const struct balloon *b, struct balloon_info *out)

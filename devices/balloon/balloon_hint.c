@@ -150,7 +150,7 @@ void balloon_hint_punch(struct balloon *b, const struct gm_range *ranges, size_t
     uint64_t frozen_ns = clock_mono_ns() - start_ns;
     balloon_count(&b->count.hint_frozen_ns, frozen_ns);
     /* Frozen again at once, no vCPU would get back into the guest. */
-    b->hint_resting = ev_timer_arm(b->hint_timer, max_u64(frozen_ns, 1), 0) == 0;
+    b->hint_resting = balloon_arm(b, b->hint_timer, max_u64(frozen_ns, 1));
     balloon_count(&b->count.kept_written_bytes, gm_ranges_total(ranges, n) - punched);
     if (ret < 0)
         balloon_host_error(b, "cannot learn what the guest wrote, hinted memory stays", -ret);
@@ -185,7 +185,7 @@ void balloon_hint_reset(struct balloon *b)
     b->hint_current = false;
     b->hint_finished = false;
     b->hint_resting = false;
-    (void)ev_timer_arm(b->hint_timer, 0, 0);
+    (void)balloon_arm(b, b->hint_timer, 0);
     track(b, false);
     atomic_store_explicit(&b->hint_cmd, CMD_STOP, memory_order_relaxed);
 }

@@ -264,6 +264,8 @@ void balloon_batch_drop(struct balloon *b);
 void balloon_punch(struct balloon *b, const struct gm_range *ranges, size_t n);
 /* Counts and logs, with a bound, a failure of the host; error is an errno. */
 void balloon_host_error(struct balloon *b, const char *what, int error);
+/* ev_timer_arm() of one of the balloon's timers, once after ns; false, counted, if it fails. */
+bool balloon_arm(struct balloon *b, struct ev_source *timer, uint64_t ns);
 /* Some pieces wait: sees to it that they do not do so for long. */
 void balloon_pieces_schedule(struct balloon *b);
 /* ev_fn: makes what waits the batch, if that is free. */

@@ -78,6 +78,14 @@ void balloon_host_error(struct balloon *b, const char *what, int error)
     log_limited(&b->host_error_log, "balloon: %s: %s", what, strerror(error));
 }
 
+bool balloon_arm(struct balloon *b, struct ev_source *timer, uint64_t ns)
+{
+    int ret = ev_timer_arm(timer, ns, 0);
+    if (ret < 0)
+        balloon_host_error(b, "cannot set a timer", -ret);
+    return ret == 0;
+}
+
 void balloon_punch(struct balloon *b, const struct gm_range *ranges, size_t n)
 {
     struct gm_discard_result result;
@@ -155,7 +163,7 @@ void balloon_pieces_schedule(struct balloon *b)
         b->pieces_since_ns = now;
     uint64_t left = sub_sat_u64(b->pieces_since_ns + BALLOON_PIECES_MAX_NS, now);
     /* 1: a delay of 0 would disarm the timer. */
-    (void)ev_timer_arm(b->pieces_timer, max_u64(min_u64(left, BALLOON_PIECES_IDLE_NS), 1), 0);
+    (void)balloon_arm(b, b->pieces_timer, max_u64(min_u64(left, BALLOON_PIECES_IDLE_NS), 1));
 }
 
 /*
@@ -183,7 +191,7 @@ void balloon_pieces_stop(struct balloon *b)
 {
     b->keep_pieces = false;
     b->pieces_since_ns = 0;
-    (void)ev_timer_arm(b->pieces_timer, 0, 0);
+    (void)balloon_arm(b, b->pieces_timer, 0);
     if (b->pieces == NULL)
         return;
     gm_pieces_forget(b->pieces);

@@ -100,7 +100,7 @@ static void arm(struct balloon *b)
     uint64_t period = atomic_load_explicit(&b->stats_interval_s, memory_order_relaxed) * NS_PER_S;
     if (!balloon_has(b, VIRTIO_BALLOON_F_STATS_VQ))
         period = 0;
-    (void)ev_timer_arm(b->stats_timer, period, period);
+    (void)balloon_arm(b, b->stats_timer, period);
 }
 
 void balloon_stats_start(struct balloon *b)
@@ -112,7 +112,7 @@ void balloon_stats_start(struct balloon *b)
 void balloon_stats_stop(struct balloon *b)
 {
     b->stats_held = false;
-    (void)ev_timer_arm(b->stats_timer, 0, 0);
+    (void)balloon_arm(b, b->stats_timer, 0);
 }
 
 static void ask(struct balloon *b)
@@ -130,6 +130,7 @@ static void ask(struct balloon *b)
 void balloon_stats_tick(void *arg)
 {
     ask(arg);
+    arm(arg);
 }
 
 void balloon_stats_serve(void *arg)

@@ -89,7 +89,11 @@ static int start_queue(struct vmmio *t, uint16_t i, const struct activation *a)
             regs->used_gpa);
         return ret;
     }
-    return ev_fd_add(t->loop, t->kick[i].fd, EPOLLIN, on_kick, &t->kick[i], &t->kick[i].source);
+    ret = ev_fd_add(t->loop, t->kick[i].fd, EPOLLIN, on_kick, &t->kick[i], &t->kick[i].source);
+    if (ret < 0)
+        log_limited(&t->log_limit, "virtio %s: queue %u cannot be watched: %s", t->dev->ops->name,
+                    (unsigned)i, strerror(-ret));
+    return ret;
 }
 
 static int start_device(struct vmmio *t, const struct activation *a)

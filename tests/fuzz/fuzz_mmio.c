@@ -13,6 +13,7 @@
 
 #include "devices/virtio/mmio.h"
 #include "tests/unit/virtio/echo_device.h"
+#include "vmm/base/log.h"
 
 #define RAM_BYTES UINT64_C(0x20000)
 /* Where OP_SETUP lays queues out: 16 entries each, one page for each area. */
@@ -175,6 +176,7 @@ static void take_turn(void *arg)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct script s;
+    log_set_level(LOG_ERROR);
     s = (struct script){.data = data, .left = size, .gm = shared_ram()};
     require(gm_zero(s.gm, 0, RAM_BYTES) == 0);
     int irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

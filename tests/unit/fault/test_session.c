@@ -203,7 +203,9 @@ static void expect_a_perfect_session(void)
     const uint64_t named = (PIECES + 2 + 2) * PAGE;
     ck_assert_uint_eq(after.host_error, before.host_error);
     ck_assert_uint_eq(after.punched_bytes - before.punched_bytes, named);
-    ck_assert_uint_eq(after.freed_bytes - before.freed_bytes, named);
+    /* Of a huge page that cannot be split at the moment nothing is freed. */
+    if (gm_backing(rig.gm) == GM_BACKING_4K)
+        ck_assert_uint_eq(after.freed_bytes - before.freed_bytes, named);
     ck_assert_uint_eq(after.prefaulted_bytes - before.prefaulted_bytes, PIECES * PAGE);
     ck_assert_uint_eq(after.bad_request + after.bad_chain + after.bad_ring, 0);
 }
