@@ -135,8 +135,8 @@ int gm_discard(struct gm *gm, const struct gm_range *ranges, size_t n,
                struct gm_discard_result *out) __attribute__((warn_unused_result));
 
 /*
- * Populates r with zeroed pages where it has holes, and writable for this process, in one go: the
- * guest then pays no fault for each page. What is there already keeps its content. Returns 0;
+ * Populates r with zeroed pages where it has holes, and writable for this process, in one go: a
+ * fault of the guest then finds its page there. What is there already keeps its content. Returns 0;
  * -EFAULT if r is not RAM; -errno of madvise(2), -EINVAL before Linux 5.14 (some may be populated).
  */
 int gm_populate(const struct gm *gm, struct gm_range r) __attribute__((warn_unused_result));

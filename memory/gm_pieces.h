@@ -6,7 +6,7 @@
  * With pages of 2 MiB, punching out less than one frees nothing (hugetlb) or has the kernel split
  * the page first (transparent huge pages), which costs far more than freeing it whole. What is kept
  * here may be punched later, so the guest must not use a page that it gave before it has said so:
- * gm_pieces_take(). Takes 1/32768 of RAM at most. Not thread-safe: one owner.
+ * gm_pieces_take(). Takes 1/16384 of RAM at most. Not thread-safe: one owner.
  */
 #ifndef AEROSTAT_MEMORY_GM_PIECES_H
 #define AEROSTAT_MEMORY_GM_PIECES_H

@@ -67,7 +67,7 @@ static int activate(struct vdev *dev, uint64_t negotiated)
     atomic_store_explicit(&b->form, sg ? BALLOON_FORM_SG : BALLOON_FORM_PFN, memory_order_relaxed);
     b->keep_pieces = b->pieces != NULL && balloon_has(b, VIRTIO_BALLOON_F_MUST_TELL_HOST);
     balloon_stats_start(b);
-    balloon_change_restart_watch(b);
+    balloon_change_restart(b);
     return 0;
 }
 
@@ -77,7 +77,8 @@ static void reset(struct vdev *dev)
     balloon_queues_stop(b);
     balloon_stats_stop(b);
     balloon_hint_reset(b);
-    balloon_pieces_stop(b);
+    b->keep_pieces = false;
+    balloon_pieces_forget(b);
     atomic_store_explicit(&b->features, 0, memory_order_relaxed);
     atomic_store_explicit(&b->form, BALLOON_FORM_NONE, memory_order_relaxed);
     atomic_store_explicit(&b->poison_val, 0, memory_order_relaxed);
@@ -173,6 +174,9 @@ int balloon_create(const struct balloon_config *config, struct gm *gm, struct ev
     b->stats_work = (struct ev_work){.fn = balloon_stats_serve, .arg = b};
     b->hint_work = (struct ev_work){.fn = balloon_hint_apply, .arg = b};
     b->change.done = true;
+    b->hint_slice_bytes = min_u64(
+        max_u64(BALLOON_HINT_SLICE_BYTES, align_down(gm_size_bytes(gm) / 1024, GM_HUGE_SIZE)),
+        BALLOON_SLICE_BYTES);
     pthread_mutex_init(&b->lock, NULL);
     ret = build(b, err);
     if (ret < 0) {

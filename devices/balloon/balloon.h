@@ -106,7 +106,7 @@ struct balloon_info {
     uint64_t kept_written_bytes;  /* hinted, but written since the command was issued */
     uint64_t hint_stale_bytes;    /* hinted under a command that is not current: ignored */
     uint64_t hint_frozen_ns;      /* time in which hinting kept the vCPUs out of the guest */
-    uint64_t prefaulted_bytes;    /* populated for deflation */
+    uint64_t prefaulted_bytes;    /* asked to be populated for deflation */
     uint64_t prefault_ns;
 
     uint64_t bad_request; /* items ignored: outside RAM, odd lengths, over a cap */
@@ -124,8 +124,8 @@ struct balloon_info {
     uint64_t change_ns;
     uint64_t change_busy_ns;
     bool change_done;
-    bool
-        change_stalled; /* actual has not moved for BALLOON_STALL_NS; no claim that it never will */
+    bool change_stalled; /* actual has come no nearer for BALLOON_STALL_NS; no claim that it never
+                            will */
     uint64_t target_changes; /* since creation */
     uint64_t stalls;         /* times a change was found stalled */
 };
@@ -185,7 +185,8 @@ void balloon_set_paused(struct balloon *balloon, bool paused);
 int balloon_set_stats_interval(struct balloon *balloon, uint32_t seconds, struct err *err);
 
 /*
- * Asks the driver for fresh statistics: reports in struct balloon_stats grows when they come.
+ * Asks the driver for fresh statistics: reports in struct balloon_stats grows when they come, or
+ * when those come that were on their way already.
  * False, and nothing is asked, when there is no driver that could send any.
  */
 bool balloon_request_stats(struct balloon *balloon);

@@ -15,14 +15,17 @@ void balloon_set_actual_locked(struct balloon *b, uint32_t pages)
     struct balloon_change *change = &b->change;
     uint32_t before = atomic_load_explicit(&b->actual, memory_order_relaxed);
     atomic_store_explicit(&b->actual, pages, memory_order_relaxed);
-    if (change->done || pages == before)
+    uint32_t distance = pages < change->to ? change->to - pages : pages - change->to;
+    /* To and fro is no progress. */
+    if (change->done || pages == before || distance >= change->nearest)
         return;
+    change->nearest = distance;
     change->progress_ns = clock_mono_ns();
     if (change->stalled) {
         change->stalled = false;
         ev_post(b->loop, &b->change_work);
     }
-    if (pages != change->to)
+    if (distance > 0)
         return;
     change->end_ns = change->progress_ns;
     change->end_busy_ns = busy_ns(b);
@@ -33,10 +36,11 @@ void balloon_forget_actual(struct balloon *b)
 {
     pthread_mutex_lock(&b->lock);
     balloon_set_actual_locked(b, 0);
+    b->change.nearest = UINT32_MAX;
     pthread_mutex_unlock(&b->lock);
 }
 
-static void restart_watch_locked(struct balloon *b)
+static void watch_anew_locked(struct balloon *b)
 {
     if (b->change.done)
         return;
@@ -45,10 +49,36 @@ static void restart_watch_locked(struct balloon *b)
     ev_post(b->loop, &b->change_work);
 }
 
-void balloon_change_restart_watch(struct balloon *b)
+/* Measures from actual, as it is now, to num_pages. */
+static void begin_locked(struct balloon *b)
+{
+    uint32_t from = atomic_load_explicit(&b->actual, memory_order_relaxed);
+    uint32_t to = atomic_load_explicit(&b->num_pages, memory_order_relaxed);
+    uint64_t now = clock_mono_ns();
+    uint64_t busy = busy_ns(b);
+    b->change = (struct balloon_change){
+        .from = from,
+        .to = to,
+        .nearest = from < to ? to - from : from - to,
+        .start_ns = now,
+        .end_ns = now,
+        .start_busy_ns = busy,
+        .end_busy_ns = busy,
+        .done = from == to,
+        .paused = b->change.paused,
+        .count = b->change.count,
+        .stalls = b->change.stalls,
+    };
+    watch_anew_locked(b);
+}
+
+void balloon_change_restart(struct balloon *b)
 {
     pthread_mutex_lock(&b->lock);
-    restart_watch_locked(b);
+    if (b->change.done)
+        begin_locked(b);
+    else
+        watch_anew_locked(b);
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -57,7 +87,7 @@ void balloon_set_paused(struct balloon *balloon, bool paused)
     pthread_mutex_lock(&balloon->lock);
     balloon->change.paused = paused;
     if (!paused)
-        restart_watch_locked(balloon);
+        watch_anew_locked(balloon);
     pthread_mutex_unlock(&balloon->lock);
 }
 
@@ -65,25 +95,9 @@ void balloon_set_num_pages(struct balloon *b, uint32_t pages)
 {
     pthread_mutex_lock(&b->lock);
     if (atomic_load_explicit(&b->num_pages, memory_order_relaxed) != pages) {
-        uint32_t actual = atomic_load_explicit(&b->actual, memory_order_relaxed);
-        uint64_t now = clock_mono_ns();
-        uint64_t busy = busy_ns(b);
-        b->change = (struct balloon_change){
-            .from = actual,
-            .to = pages,
-            .start_ns = now,
-            .progress_ns = now,
-            .end_ns = now,
-            .start_busy_ns = busy,
-            .end_busy_ns = busy,
-            .done = actual == pages,
-            .paused = b->change.paused,
-            .count = b->change.count + 1,
-            .stalls = b->change.stalls,
-        };
         atomic_store_explicit(&b->num_pages, pages, memory_order_relaxed);
-        if (!b->change.done)
-            ev_post(b->loop, &b->change_work);
+        b->change.count++;
+        begin_locked(b);
     }
     pthread_mutex_unlock(&b->lock);
 }
@@ -107,6 +121,9 @@ void balloon_change_watch(void *arg)
     struct balloon *b = arg;
     pthread_mutex_lock(&b->lock);
     struct balloon_change *change = &b->change;
+    /* While the device works, it is not the guest that keeps waiting. */
+    if (b->batch.busy || b->pending != 0)
+        change->progress_ns = clock_mono_ns();
     uint64_t idle = clock_mono_ns() - change->progress_ns;
     bool under_way = !change->done && !change->stalled && !change->paused;
     if (under_way && idle >= BALLOON_STALL_NS) {

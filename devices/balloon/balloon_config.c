@@ -54,10 +54,10 @@ int balloon_config_write(struct vdev *dev, uint32_t off, const void *src, uint32
     struct balloon *b = container_of(dev, struct balloon, vdev);
     if (!inside(off, len))
         return -EINVAL;
-    bool running = balloon_form(b) != BALLOON_FORM_NONE;
     bool poison = touches(off, len, offsetof(struct virtio_balloon_config, poison_val));
     /* Under the lock, so that a write of some of its bytes does not undo one of the others. */
     pthread_mutex_lock(&b->lock);
+    bool running = balloon_form(b) != BALLOON_FORM_NONE;
     struct virtio_balloon_config cfg = snapshot(b);
     memcpy((char *)&cfg + off, src, len);
     if (running && touches(off, len, offsetof(struct virtio_balloon_config, actual)))

@@ -70,6 +70,9 @@ void balloon_hint_apply(void *arg)
 {
     struct balloon *b = arg;
     pthread_mutex_lock(&b->lock);
+    /* The driver that was asked may have gone meanwhile. */
+    if (!balloon_has(b, VIRTIO_BALLOON_F_FREE_PAGE_HINT))
+        b->hint.host_cmd = CMD_STOP;
     uint32_t cmd = b->hint.host_cmd;
     pthread_mutex_unlock(&b->lock);
     if (cmd == issued(b))
@@ -151,8 +154,9 @@ void balloon_hint_punch(struct balloon *b, const struct gm_range *ranges, size_t
     balloon_count(&b->count.hint_frozen_ns, frozen_ns);
     /* Frozen again at once, no vCPU would get back into the guest. */
     b->hint_resting = balloon_arm(b, b->hint_timer, max_u64(frozen_ns, 1));
-    balloon_count(&b->count.kept_written_bytes, gm_ranges_total(ranges, n) - punched);
-    if (ret < 0)
+    if (ret == 0)
+        balloon_count(&b->count.kept_written_bytes, gm_ranges_total(ranges, n) - punched);
+    else
         balloon_host_error(b, "cannot learn what the guest wrote, hinted memory stays", -ret);
 }
 

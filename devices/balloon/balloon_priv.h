@@ -30,13 +30,14 @@
 /*
  * Caps on what one turn does before it returns to the event loop. A batch is what one turn takes; a
  * slice is what one turn punches of it. Punching 256 MiB of resident 4 KiB pages takes some 80 ms;
- * the slice of hinted pages is smaller because the vCPUs wait for it.
+ * the slice of hinted pages is smaller because the vCPUs wait for it, but grows with RAM, as does
+ * the record of what was written, which is fetched for each: 1/1024 of RAM.
  */
 #define BALLOON_TURN_CHAINS      64u
 #define BALLOON_BATCH_RANGES     16384u
 #define BALLOON_SLICE_RANGES     1024u
 #define BALLOON_SLICE_BYTES      (256 * MIB)
-#define BALLOON_HINT_SLICE_BYTES (8 * MIB)
+#define BALLOON_HINT_SLICE_BYTES (8 * MIB) /* at least */
 
 /*
  * Page numbers taken from one chain; drivers send 256 to 1024. What is beyond counts as one bad
@@ -98,7 +99,8 @@ struct balloon_change {
     uint32_t from;
     uint32_t to;
     uint64_t start_ns;
-    uint64_t progress_ns; /* when actual last moved, or the start */
+    uint32_t nearest;     /* how near actual has come to the target */
+    uint64_t progress_ns; /* when it last came nearer, or the start */
     uint64_t end_ns;      /* valid when done, as is the next */
     uint64_t end_busy_ns;
     uint64_t start_busy_ns;
@@ -190,6 +192,7 @@ struct balloon {
     bool keep_pieces;         /* the driver promised not to use them untold */
     uint64_t pieces_since_ns; /* since when some wait; 0: none */
 
+    uint64_t hint_slice_bytes; /* constant */
     struct gm_bitmap *written; /* by the guest, since hint_cmd was issued; NULL without hinting */
     bool tracking;
     bool hint_current;  /* pages that come now belong to hint_cmd */
@@ -271,7 +274,7 @@ void balloon_pieces_schedule(struct balloon *b);
 /* ev_fn: makes what waits the batch, if that is free. */
 void balloon_pieces_flush(void *arg);
 /* Forgets what waits and what was given. */
-void balloon_pieces_stop(struct balloon *b);
+void balloon_pieces_forget(struct balloon *b);
 
 /* balloon_queues.c: the parts of struct vdev_ops that concern queues; contracts there. */
 uint16_t balloon_vq_max_size(const struct vdev *dev, uint64_t features, uint16_t vq);
@@ -328,8 +331,8 @@ void balloon_set_actual_locked(struct balloon *b, uint32_t pages);
  * there. Any thread.
  */
 void balloon_forget_actual(struct balloon *b);
-/* A driver has started: whatever it was before, a change under way has not stalled. Any thread. */
-void balloon_change_restart_watch(struct balloon *b);
+/* A driver has started, with an empty balloon: it follows the target from there. Any thread. */
+void balloon_change_restart(struct balloon *b);
 void balloon_change_info(const struct balloon *b, struct balloon_info *out);
 /* ev_fn: finds out whether the change under way has stalled. */
 void balloon_change_watch(void *arg);

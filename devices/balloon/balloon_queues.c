@@ -87,6 +87,16 @@ int balloon_pop(struct balloon *b, enum balloon_role role, struct vq *vq)
     return ret;
 }
 
+/*
+ * What a deflation meant that cannot be read whole is unknown, and it is acknowledged all the same:
+ * no piece of a huge page may wait any more.
+ */
+static void distrust_pieces(struct balloon *b, enum balloon_role role)
+{
+    if (role == BALLOON_DEFLATE && b->keep_pieces)
+        balloon_pieces_forget(b);
+}
+
 /* Room for BALLOON_CHAIN_ITEMS is left behind the batch. */
 static void read_items(struct balloon *b, enum balloon_role role)
 {
@@ -102,24 +112,29 @@ static void read_items(struct balloon *b, enum balloon_role role)
     balloon_count(&b->count.queue[role].bytes, items.bytes);
     balloon_count(&b->count.bad_request, items.bad);
     batch->n_ranges += items.n;
+    if (items.bad > 0)
+        distrust_pieces(b, role);
 }
 
 /*
- * Chains into the batch until a cap or the end of the queue. *out_took: some were taken, good or
- * bad. True at the end.
+ * At most max chains into the batch, until a cap or the end of the queue. *out_took: some were
+ * taken, good or bad. True at the end.
  */
-static bool collect(struct balloon *b, enum balloon_role role, struct vq *vq, bool *out_took)
+static bool collect(struct balloon *b, enum balloon_role role, struct vq *vq, unsigned max,
+                    bool *out_took)
 {
     struct balloon_batch *batch = &b->batch;
-    for (unsigned i = 0; i < BALLOON_TURN_CHAINS; i++) {
+    for (unsigned i = 0; i < max; i++) {
         if (batch->n_ranges + BALLOON_CHAIN_ITEMS > BALLOON_BATCH_RANGES)
             return false;
         int ret = balloon_pop(b, role, vq);
         if (ret == 0 || ret == -EIO)
             return true;
         *out_took = true;
-        if (ret == -EBADMSG)
+        if (ret == -EBADMSG) {
+            distrust_pieces(b, role);
             continue;
+        }
         read_items(b, role);
         batch->heads[batch->n_heads++] = b->chain.head;
     }
@@ -143,18 +158,18 @@ static bool give_back(struct balloon *b, struct vq *vq)
     return n > 0;
 }
 
-static bool range_turn(struct balloon *b, enum balloon_role role, uint16_t index)
+/* A turn of a queue with a batch, of at most max new chains. True if there may be work left. */
+static bool batch_turn(struct balloon *b, enum balloon_role role, uint16_t index, unsigned max)
 {
     struct balloon_batch *batch = &b->batch;
     struct vq *vq = &b->vdev.vqs[index];
     bool drained = false;
     bool took = false;
-    if ((batch->busy && batch->role != role) || (role == BALLOON_HINT && b->hint_resting))
-        return true;
     if (!batch->busy) {
         batch->role = role;
         vq_disable_notify(vq);
-        drained = collect(b, role, vq, &took);
+        /* With fewer than the cap, max is what waited: more of it shows when notify is enabled. */
+        drained = collect(b, role, vq, max, &took) || max < BALLOON_TURN_CHAINS;
         if (vq->broken)
             return false;
         balloon_batch_seal(b);
@@ -170,17 +185,39 @@ static bool range_turn(struct balloon *b, enum balloon_role role, uint16_t index
     return !drained || vq_enable_notify(vq);
 }
 
+static bool must_wait(const struct balloon *b, enum balloon_role role)
+{
+    return (b->batch.busy && b->batch.role != role) || (role == BALLOON_HINT && b->hint_resting);
+}
+
+static bool range_turn(struct balloon *b, enum balloon_role role, uint16_t index)
+{
+    return must_wait(b, role) || batch_turn(b, role, index, BALLOON_TURN_CHAINS);
+}
+
 /*
  * A page that is on its way in, in the batch or still in the ring, must not be acknowledged on its
- * way out: it could be in use again when its hole is punched. What was taken from this queue is
- * finished before inflation goes on, which waits for the batch.
+ * way out: it could be in use again when its hole is punched. So what waits to go out is counted
+ * first, and only that is taken, if then nothing waits to come in: the guest offered each page for
+ * inflation before it took it back. What was taken already is finished before inflation goes on,
+ * which waits for the batch.
  */
 static bool deflate_turn(struct balloon *b, enum balloon_role role, uint16_t index)
 {
-    bool under_way = b->batch.busy && b->batch.role == role;
-    if (!under_way && (b->pending & (1u << BALLOON_INFLATE)))
+    if (must_wait(b, role))
         return true;
-    return range_turn(b, role, index);
+    if (b->batch.busy)
+        return batch_turn(b, role, index, 0);
+    uint16_t inflate;
+    const struct vq *in = balloon_queue(b, BALLOON_INFLATE, &inflate);
+    int waiting = vq_waiting(&b->vdev.vqs[index]);
+    if (in != NULL && vq_waiting(in) > 0)
+        b->pending |= 1u << BALLOON_INFLATE;
+    if (b->pending & (1u << BALLOON_INFLATE))
+        return true;
+    /* Below 0: the ring is broken, which taking a chain finds out. */
+    unsigned max = waiting < 0 ? 1 : (unsigned)min_u64((unsigned)waiting, BALLOON_TURN_CHAINS);
+    return batch_turn(b, role, index, max);
 }
 
 /* True at the end of the queue. */

@@ -128,8 +128,7 @@ bool balloon_batch_step(struct balloon *b)
     struct gm_range *first = &batch->ranges[batch->next];
     size_t left = batch->n_ranges - batch->next;
     size_t n = 0;
-    const uint64_t slice =
-        batch->role == BALLOON_HINT ? BALLOON_HINT_SLICE_BYTES : BALLOON_SLICE_BYTES;
+    const uint64_t slice = batch->role == BALLOON_HINT ? b->hint_slice_bytes : BALLOON_SLICE_BYTES;
     uint64_t room = slice;
     while (n < left && n < BALLOON_SLICE_RANGES && first[n].len_bytes <= room)
         room -= first[n++].len_bytes;
@@ -187,9 +186,8 @@ void balloon_pieces_flush(void *arg)
         balloon_post_turn(b, BALLOON_INFLATE);
 }
 
-void balloon_pieces_stop(struct balloon *b)
+void balloon_pieces_forget(struct balloon *b)
 {
-    b->keep_pieces = false;
     b->pieces_since_ns = 0;
     (void)balloon_arm(b, b->pieces_timer, 0);
     if (b->pieces == NULL)

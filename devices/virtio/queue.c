@@ -124,6 +124,11 @@ static int chains_waiting(const struct vq *vq)
     return (uint32_t)waiting + held <= vq->size ? waiting : -EIO;
 }
 
+int vq_waiting(const struct vq *vq)
+{
+    return vq->started && !vq->broken ? chains_waiting(vq) : 0;
+}
+
 /* Copies the chain that begins at out->head. False for a chain that the standard forbids. */
 static bool copy_chain(const struct vq *vq, struct vq_chain *out)
 {

@@ -81,6 +81,13 @@ void vq_reset(struct vq *vq);
 int vq_pop(struct vq *vq, struct vq_chain *out) __attribute__((warn_unused_result));
 
 /*
+ * How many chains wait to be taken: what the driver had put into the ring before, in any queue, is
+ * visible afterwards. 0 for a queue that is stopped or broken; -EIO for an index that no driver can
+ * have reached, which vq_pop() then latches.
+ */
+int vq_waiting(const struct vq *vq) __attribute__((warn_unused_result));
+
+/*
  * Gives a chain back: head as vq_pop() returned it, len the bytes written into its device-writable
  * part. Any order, each chain once. Returns 0, or -EIO when the ring is broken (latched). A stopped
  * queue ignores it and returns 0.

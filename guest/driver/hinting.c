@@ -78,6 +78,13 @@ static unsigned long aero_hint_release(struct aero_hinting *h, unsigned long max
 	return released;
 }
 
+/* Frees all that are held, which may take long where pages are filled as they are freed. May sleep. */
+static void aero_hint_release_all(struct aero_hinting *h)
+{
+	while (aero_hint_release(h, MAX_ORDER_NR_PAGES))
+		cond_resched();
+}
+
 /* Takes the host's answers: the pages are this driver's again, to be held. */
 static void aero_hint_reap(struct aero_hinting *h)
 {
@@ -250,7 +257,7 @@ static void aero_hint_work(struct work_struct *work)
 	if (aero_hint_follow(h, command) && h->round)
 		aero_hint_round(b);
 	if (command == VIRTIO_BALLOON_CMD_ID_DONE)
-		aero_hint_release(h, ULONG_MAX);
+		aero_hint_release_all(h);
 }
 
 void aero_hinting_init(struct aero_hinting *h)
@@ -321,7 +328,7 @@ void aero_hinting_stop(struct aero_balloon *b)
 	unregister_oom_notifier(&h->oom_nb);
 	aero_shrinker_destroy(h->shrinker);
 	h->shrinker = NULL;
-	aero_hint_release(h, ULONG_MAX);
+	aero_hint_release_all(h);
 }
 
 void aero_hinting_finish(struct aero_balloon *b)

@@ -76,7 +76,7 @@ static long aero_gap(struct aero_balloon *b)
 }
 
 /* Writes actual. A page counts from the answer to its inflation to that to its deflation. */
-static void aero_report(struct aero_balloon *b)
+static void aero_write_actual(struct aero_balloon *b)
 {
 	unsigned long pages;
 	u32 units;
@@ -95,7 +95,7 @@ static void aero_settle(struct aero_balloon *b)
 {
 	aero_reap(b);
 	aero_free_returned(b);
-	aero_report(b);
+	aero_write_actual(b);
 }
 
 /* One request's worth. Returns false when the next one has to wait for an answer or for memory. */

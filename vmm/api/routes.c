@@ -141,7 +141,7 @@ static void patch_balloon(const struct api_request *request, struct api_reply *o
 static bool ask_guest(const struct api_target *t, uint64_t wait_ms, struct api_reply *out)
 {
     struct balloon_stats stats = {0};
-    /* Before it is asked: what comes afterwards is no older than the request. */
+    /* Before it is asked. A report that was on its way already may be what is counted next. */
     t->ops->stats(t->arg, &stats);
     if (!t->ops->request_stats(t->arg))
         return false;

@@ -33,6 +33,17 @@ int __wrap_gm_discard(struct gm *gm, const struct gm_range *ranges, size_t n,
     return __real_gm_discard(gm, ranges, n, out);
 }
 
+int __real_vq_waiting(const struct vq *vq);
+int __wrap_vq_waiting(const struct vq *vq);
+
+int __wrap_vq_waiting(const struct vq *vq)
+{
+    int n = __real_vq_waiting(vq);
+    if (fx.hook.waiting_calls > 0 && --fx.hook.waiting_calls == 0)
+        fx.hook.after_waiting();
+    return n;
+}
+
 static void *serve(void *arg)
 {
     ck_assert_int_eq(ev_loop_run(arg), 0);

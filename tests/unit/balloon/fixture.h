@@ -48,6 +48,8 @@ struct discard_hook {
     int fail;                /* returned instead of punching, if not 0 */
     void (*before)(void);    /* called first, if not NULL */
     struct gm_range last[4]; /* the first ranges of the last call */
+    unsigned waiting_calls;  /* after so many calls of vq_waiting(), 0: never: */
+    void (*after_waiting)(void);
 };
 
 /* The machine that hinting needs, as the balloon sees it. */

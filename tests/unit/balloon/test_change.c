@@ -75,6 +75,52 @@ START_TEST(the_same_actual_again_is_no_progress)
 }
 END_TEST
 
+START_TEST(to_and_fro_is_no_progress)
+{
+    guest_says(30);
+    set_target(100);
+    guest_says(40);
+    for (unsigned i = 0; i < 10; i++) {
+        wait_ns(BALLOON_STALL_NS / 4);
+        guest_says(i % 2 == 0 ? 39 : 40);
+    }
+    ck_assert(fx_info().change_stalled);
+    guest_says(41);
+    ck_assert(!fx_info().change_stalled);
+}
+END_TEST
+
+START_TEST(while_the_device_works_the_guest_has_not_stalled)
+{
+    const struct mock_seg seg = {.gpa = DATA, .len = PAGE};
+    set_target(100);
+    fx.balloon->batch.busy = true;
+    ck_assert_int_ge(mock_add(&fx.driver, INFLATE, &seg, 1), 0);
+    wait_ns(2 * BALLOON_STALL_NS);
+    ck_assert(!fx_info().change_stalled);
+    fx.balloon->batch.busy = false;
+    wait_ns(BALLOON_STALL_NS);
+    ck_assert(fx_info().change_stalled);
+}
+END_TEST
+
+START_TEST(a_driver_that_comes_back_has_to_follow_anew)
+{
+    set_target(100);
+    guest_says(100);
+    ck_assert(fx_info().change_done);
+    fx_resume();
+    mock_driver_reset(&fx.driver);
+    fx_start(F_SG);
+    fx_pause();
+    ck_assert(!fx_info().change_done);
+    ck_assert_uint_eq(fx_info().change_from_bytes, 0);
+    ck_assert_uint_eq(fx_info().target_changes, 1);
+    guest_says(100);
+    ck_assert(fx_info().change_done);
+}
+END_TEST
+
 START_TEST(a_new_target_starts_anew)
 {
     set_target(100);
@@ -177,6 +223,9 @@ Suite *change_suite(void)
     tcase_add_test(tc, a_change_without_progress_stalls_once);
     tcase_add_test(tc, progress_ends_a_stall_and_may_stall_again);
     tcase_add_test(tc, the_same_actual_again_is_no_progress);
+    tcase_add_test(tc, to_and_fro_is_no_progress);
+    tcase_add_test(tc, while_the_device_works_the_guest_has_not_stalled);
+    tcase_add_test(tc, a_driver_that_comes_back_has_to_follow_anew);
     tcase_add_test(tc, a_new_target_starts_anew);
     tcase_add_test(tc, targets_that_follow_each_other_count_from_where_the_guest_is);
     tcase_add_test(tc, a_guest_without_a_driver_stalls_too);

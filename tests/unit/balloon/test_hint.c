@@ -296,7 +296,7 @@ START_TEST(what_cannot_be_known_to_be_unwritten_is_kept)
     pages(DATA, 2);
     ck_assert(fake_ram_all(fx.gm, DATA, 2 * PAGE, 0x5a));
     ck_assert_uint_eq(fx_info().host_error, 1);
-    ck_assert_uint_eq(fx_info().kept_written_bytes, 2 * PAGE);
+    ck_assert_uint_eq(fx_info().kept_written_bytes, 0);
     ck_assert_uint_eq(used(), 2);
 }
 END_TEST
@@ -339,6 +339,22 @@ START_TEST(hinting_needs_a_driver_that_can)
 }
 END_TEST
 
+START_TEST(a_command_that_comes_with_a_reset_is_not_issued_to_the_next_driver)
+{
+    struct err err;
+    ck_assert_int_eq(balloon_hint_start(fx.balloon, true, &err), 0);
+    fx_resume();
+    mock_driver_reset(&fx.driver);
+    fx_start_all(0);
+    fx_pause();
+    fx.balloon->hint.host_cmd = 9;
+    balloon_hint_apply(fx.balloon);
+    ck_assert(!fx.guest.tracking);
+    ck_assert_uint_eq(mock_read32(&fx.driver, CMD_ID), STOP);
+    ck_assert_uint_eq(hint().host_cmd, STOP);
+}
+END_TEST
+
 START_TEST(a_reset_ends_the_round)
 {
     uint32_t cmd = start(true);
@@ -375,6 +391,7 @@ Suite *hint_suite(void)
     tcase_add_test(tc, what_cannot_be_known_to_be_unwritten_is_kept);
     tcase_add_loop_test(tc, commands_of_a_wrong_shape_are_bad_requests, 0, 7);
     tcase_add_test(tc, hinting_needs_a_driver_that_can);
+    tcase_add_test(tc, a_command_that_comes_with_a_reset_is_not_issued_to_the_next_driver);
     tcase_add_test(tc, a_reset_ends_the_round);
     suite_add_tcase(suite, tc);
     return suite;

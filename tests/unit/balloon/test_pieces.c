@@ -170,6 +170,25 @@ START_TEST(a_driver_that_promises_nothing_has_its_pieces_punched_at_once)
 }
 END_TEST
 
+/* What was meant is unknown, and it is acknowledged: nothing may be punched later on. */
+START_TEST(a_deflation_that_cannot_be_read_whole_forgets_all_pieces)
+{
+    static const struct mock_seg bad[] = {{.gpa = DATA, .len = 100},
+                                          {.gpa = UINT64_MAX - 4095, .len = 4096}};
+    fake_ram_fill(fx.gm, DATA, HUGE, 0x5a);
+    send(INFLATE, DATA, HUGE / 2);
+    if (_i < 2) {
+        send(DEFLATE, bad[_i].gpa, bad[_i].len);
+    } else {
+        mock_put_desc(&fx.driver, DEFLATE, 7, DATA, 4096, 1 /* NEXT */, 7);
+        mock_publish_head(&fx.driver, DEFLATE, 7);
+        fx_notify(DEFLATE);
+    }
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+    ck_assert_uint_eq(fx_populated(DATA, PAGES), PAGES);
+}
+END_TEST
+
 START_TEST(reported_pieces_are_punched_at_once)
 {
     const struct mock_seg seg = {.gpa = DATA, .len = PAGE, .writable = true};
@@ -211,6 +230,7 @@ Suite *pieces_suite(void)
     tcase_add_test(tc, pieces_that_wait_in_vain_are_punched_as_they_are);
     tcase_add_test(tc, a_reset_forgets_pieces);
     tcase_add_test(tc, a_driver_that_promises_nothing_has_its_pieces_punched_at_once);
+    tcase_add_loop_test(tc, a_deflation_that_cannot_be_read_whole_forgets_all_pieces, 0, 3);
     tcase_add_test(tc, reported_pieces_are_punched_at_once);
     tcase_add_loop_test(tc, deflation_populates_ahead_if_that_is_configured, 0, 2);
     suite_add_tcase(suite, tc);

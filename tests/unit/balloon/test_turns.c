@@ -373,6 +373,29 @@ START_TEST(thousands_of_chains_pass_while_other_threads_look_and_set_targets)
 }
 END_TEST
 
+/* As a second vCPU would, while the device looks at its queues. */
+static void offer_a_page_and_take_it_back(void)
+{
+    publish_range(INFLATE, BIG_START, 4096);
+    publish_range(DEFLATE, BIG_START, 4096);
+}
+
+START_TEST(a_deflation_never_overtakes_the_inflation_that_was_offered_before_it)
+{
+    fx.hook.waiting_calls = 1 + (unsigned)_i;
+    fx.hook.after_waiting = offer_a_page_and_take_it_back;
+    publish_range(DEFLATE, BIG_START + MIB, 4096);
+    fx_notify(DEFLATE);
+    for (unsigned turns = 0; turns < 4; turns++) {
+        ck_assert(used(DEFLATE) < 2 || used(INFLATE) == 1);
+        fx_step();
+    }
+    ck_assert_uint_eq(fx.hook.waiting_calls, 0);
+    ck_assert_uint_eq(used(DEFLATE), 2);
+    ck_assert_uint_eq(used(INFLATE), 1);
+}
+END_TEST
+
 /* Pages that do not touch, by number: more than a slice takes. */
 static void publish_scattered_pfns(uint16_t vq, size_t n)
 {
@@ -425,6 +448,8 @@ Suite *turns_suite(void)
     tcase_add_test(big, a_driver_may_reset_the_device_at_any_moment_of_an_inflate);
     tcase_add_test(big,
                    inflation_that_comes_in_the_middle_of_a_long_deflation_keeps_neither_waiting);
+    tcase_add_loop_test(big, a_deflation_never_overtakes_the_inflation_that_was_offered_before_it,
+                        0, 2);
     suite_add_tcase(suite, big);
     TCase *tc = tcase_create("running");
     tcase_set_timeout(tc, 120);
