@@ -112,23 +112,37 @@ static size_t next_word(struct pages *pages, uint64_t *out_mask)
 }
 
 /*
- * Gives the bits of range this value. A word that has them already is left untouched, and its host
- * page unpopulated.
+ * Gives these bits of a word this value. Returns how many changed. A word that has them already is
+ * left untouched, and its host page unpopulated.
  */
+static uint64_t change_word(uint64_t *word, uint64_t bits, bool value)
+{
+    bits &= value ? ~*word : *word;
+    if (bits == 0)
+        return 0;
+    *word ^= bits;
+    /* Huge pages change whole words, and counting bits is a function call on a plain x86-64. */
+    return bits == UINT64_MAX ? WORD_BITS : (unsigned)__builtin_popcountll(bits);
+}
+
 static uint64_t change(struct gm_bitmap *bitmap, struct gm_range range, bool value)
 {
     uint64_t changed = 0;
     for (size_t i = 0; i < bitmap->n; i++) {
+        uint64_t *words = bitmap->part[i].words;
         struct pages pages;
         if (!pages_inside(&bitmap->part[i], range, &pages))
             continue;
         while (pages.first < pages.end) {
+            size_t word = (size_t)(pages.first / WORD_BITS);
+            for (; is_aligned(pages.first, WORD_BITS) && pages.end - pages.first >= WORD_BITS;
+                 pages.first += WORD_BITS)
+                changed += change_word(&words[word++], UINT64_MAX, value);
+            if (pages.first == pages.end)
+                break;
             uint64_t bits;
-            uint64_t *word = &bitmap->part[i].words[next_word(&pages, &bits)];
-            bits &= value ? ~*word : *word;
-            if (bits != 0)
-                *word ^= bits;
-            changed += (unsigned)__builtin_popcountll(bits);
+            word = next_word(&pages, &bits);
+            changed += change_word(&words[word], bits, value);
         }
     }
     return changed;

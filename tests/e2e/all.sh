@@ -5,7 +5,11 @@
 
 for name in "$@"; do
     echo "@@scenario $name"
+    read -r begin _ </proc/uptime
     # shellcheck source=/dev/null
     (. "$LAB/$name.sh")
-    echo "@@verdict $name $?"
+    status=$?
+    read -r end _ </proc/uptime
+    [ $status -eq 77 ] || echo "$name: $((${end%.*} - ${begin%.*})) s"
+    echo "@@verdict $name $status"
 done

@@ -2,8 +2,8 @@
 # shellcheck shell=dash disable=SC2034  # some variables are for the scenarios
 # For scenarios: one microVM at a time, its agent on the serial console, its control socket, assertions. busybox sh.
 #
-# The environment is tools/lab's: AEROSTAT KERNEL INITRD CMDLINE GROUND WORK LAB. A scenario is sourced, ends with
-# "finish", and its exit status is 0 only when no assertion failed.
+# The environment is tools/lab's: AEROSTAT REQUEST KERNEL INITRD CMDLINE GROUND TUNABLE SEED WORK LAB. A scenario is
+# sourced, ends with "finish", and its exit status is 0 only when no assertion failed.
 
 scenario=scenario
 failures=0
@@ -37,6 +37,37 @@ fail() {
 assert_ge() { if [ "${2:--1}" -ge "$3" ]; then note "ok: $1 is $2 (at least $3)"; else fail "$1 is ${2:-missing}, wanted at least $3"; fi; }
 assert_le() { if [ -n "$2" ] && [ "$2" -le "$3" ]; then note "ok: $1 is $2 (at most $3)"; else fail "$1 is ${2:-missing}, wanted at most $3"; fi; }
 assert_eq() { if [ "$2" = "$3" ]; then note "ok: $1 is $2"; else fail "$1 is ${2:-missing}, wanted $3"; fi; }
+
+assert_lt() { if [ -n "$2" ] && [ "$2" -lt "$3" ]; then note "ok: $1 is $2 (below $3)"; else fail "$1 is ${2:-missing}, wanted below $3"; fi; }
+# assert_bits NAME VALUE SET CLEAR: a feature word, which bits must be in it, and which must not.
+assert_bits() {
+    if [ $((${2:-0} & $3)) -eq "$3" ] && [ $((${2:-0} & $4)) -eq 0 ]; then
+        note "ok: $1 are $2"
+    else
+        fail "$1 are ${2:-missing}, wanted all of $3 and none of $4"
+    fi
+}
+
+# Feature bits (virtio 1.2, 5.5.3; 63 is ours).
+F_MUST_TELL_HOST=1 F_STATS=2 F_DEFLATE_ON_OOM=4 F_HINT=8 F_POISON=16 F_REPORTING=32
+# Those that are offered only where they are asked for; MUST_TELL_HOST also comes with huge pages.
+F_OPTIONAL=62
+
+# Sets random to a number below N. The same numbers for the same SEED.
+random_state=$((SEED & 0x7fffffff))
+random_below() { # N
+    random_state=$(((random_state * 1103515245 + 12345) & 0x7fffffff))
+    random=$(((random_state >> 8) % $1))
+}
+# A pause of up to so many milliseconds. In the nested ground each process that is started costs a tenth of a second.
+random_pause() { # MILLISECONDS
+    random_below "$1"
+    case $random in
+    ?) sleep 0.00$random ;;
+    ??) sleep 0.0$random ;;
+    *) sleep 0.$random ;;
+    esac
+}
 
 # within SECONDS COMMAND...: true as soon as COMMAND is, false when patience ends first.
 within() {
@@ -117,6 +148,51 @@ ready_fact() { agent_lines | grep -m 1 '^@ ready' | tr ' ' '\n' | sed -n "s/^$1=
 look() { "$AEROSTAT" balloon show --api-sock "$vm_sock" >"$WORK/$vm.show" 2>"$WORK/$vm.show.err"; }
 shown() { awk -v key="$1" '$1 == key { print $2; exit }' "$WORK/$vm.show"; }
 
+blocks_mib() { echo $(($(shown ram_allocated_bytes) >> 20)); }
+
+# until_shown SECONDS KEY TEST VALUE: waits for a figure of the balloon, as in: until_shown 10 reports -ge 3.
+shown_is() { look && test "$(shown "$1")" "$2" "$3"; }
+until_shown() {
+    within "$1" shown_is "$2" "$3" "$4" && return 0
+    fail "$vm: $2 is still $(shown "$2") after $(($1 * patience)) s, wanted $3 $4; $(last_words)"
+    return 1
+}
+
+# request METHOD PATH [BODY]: on the control socket; sets status (of HTTP) and took_ms, and body to the answer.
+request() {
+    local begin
+    begin=$(now_ms)
+    "$REQUEST" "$vm_sock" "$@" >"$WORK/$vm.reply" 2>&1
+    took_ms=$(($(now_ms) - begin))
+    status=$(head -n 1 "$WORK/$vm.reply")
+    body=$(tail -n +2 "$WORK/$vm.reply")
+}
+
+# expect STATUS METHOD PATH [BODY]: a request, and how it has to be answered.
+expect() {
+    local wanted=$1
+    shift
+    request "$@"
+    [ "$status" = "$wanted" ] && return 0
+    fail "$vm: $* was answered $status $body, wanted $wanted"
+    return 1
+}
+
+# set_target MIB: without waiting for the guest, and with one process.
+set_target() {
+    "$REQUEST" "$vm_sock" PATCH /balloon "{\"amount_mib\":$1}" >"$WORK/$vm.reply" 2>&1
+    read -r status <"$WORK/$vm.reply"
+    [ "$status" = 204 ] && return 0
+    fail "$vm: a target of $1 MiB was answered $(cat "$WORK/$vm.reply")"
+    return 1
+}
+
+# What the monitor itself uses: descriptors, its own memory in KiB (the guest's is shared), processor time in ticks of 10 ms.
+monitor_fds() { find "/proc/$vm_pid/fd" -type l | wc -l; }
+monitor_kib() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$vm_pid/status"; }
+# Of the threads that are not vCPUs.
+monitor_ticks() { cat "/proc/$vm_pid"/task/*/stat | grep -v '(vcpu' | sed 's/.*) //' | awk '{ n += $12 + $13 } END { print n + 0 }'; }
+
 # balloon MIB SECONDS: sets the target and waits until the guest has followed.
 balloon() {
     "$AEROSTAT" balloon set "${1}M" --api-sock "$vm_sock" --wait $(($2 * patience)) >"$WORK/$vm.set" 2>&1 && look && return 0
@@ -150,6 +226,12 @@ vm_ends() {
 vm_stop() {
     printf 'poweroff\n' >"$WORK/$vm.in"
     vm_ends 10 0
+}
+
+# What the scenario needs is not here. Ends it.
+skip_scenario() {
+    note "skipped: $*"
+    exit 77
 }
 
 # Whatever happened, no monitor stays. Ends the scenario with its verdict.

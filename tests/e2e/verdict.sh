@@ -10,7 +10,7 @@ if [ -n "$skipped" ]; then
     echo "skipped: $skipped"
     exit 77
 fi
-sed -n "/^@@scenario $name\$/,/^@@verdict $name /p" "$log"
+sed -n "/^@@scenario $name\$/,/^@@verdict $name /{ /^@@/d; p; }" "$log"
 status=$(sed -n "s/^@@verdict $name //p" "$log" | head -n 1)
 [ -n "$status" ] || echo "$name did not come to its end"
 exit "${status:-1}"
