@@ -9,16 +9,19 @@
 
 void *gm_first_piece(const struct gm *gm, struct gm_range r, uint64_t *out_len)
 {
+    uint64_t end;
+    if (r.len_bytes == 0 || !add_u64(r.start, r.len_bytes, &end))
+        return NULL;
     for (size_t i = 0; i < gm->n; i++) {
         const struct gm_region *region = &gm->slot[i].region;
-        struct gm_range piece;
-        if (!gm_range_clip(r, region->range, &piece))
-            continue;
-        /* Regions ascend: when the first one that r meets misses r.start, no region has it. */
-        if (piece.start != r.start)
+        /* Regions ascend: what begins before this one is in none of those that follow either. */
+        if (r.start < region->range.start)
             return NULL;
-        *out_len = piece.len_bytes;
-        return (char *)region->host + (r.start - region->range.start);
+        uint64_t offset = r.start - region->range.start;
+        if (offset >= region->range.len_bytes)
+            continue;
+        *out_len = min_u64(r.len_bytes, region->range.len_bytes - offset);
+        return (char *)region->host + offset;
     }
     return NULL;
 }

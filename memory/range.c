@@ -73,12 +73,22 @@ static void heap_sift_down(struct gm_range *heap, size_t root, size_t n)
     heap[root] = moving;
 }
 
+static bool is_sorted(const struct gm_range *ranges, size_t n)
+{
+    size_t i = 1;
+    while (i < n && ranges[i - 1].start <= ranges[i].start)
+        i++;
+    return i >= n;
+}
+
 /*
  * Heapsort: the guest chooses the order, so a bad worst case would be its to use, and qsort(3) may
  * allocate.
  */
 void gm_ranges_sort(struct gm_range *ranges, size_t n)
 {
+    if (is_sorted(ranges, n))
+        return;
     for (size_t i = n / 2; i > 0; i--)
         heap_sift_down(ranges, i - 1, n);
     for (size_t last = n; last > 1; last--) {

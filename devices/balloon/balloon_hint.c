@@ -118,6 +118,7 @@ void balloon_hint_read(struct balloon *b, struct gm_range *ranges, struct balloo
     balloon_count(&b->count.hint_stale_bytes, out->bytes);
     out->n = 0;
     out->bytes = 0;
+    out->joined = 0;
 }
 
 /* The parts of range that were not written, in calls of RUNS_MAX. Returns their bytes. */

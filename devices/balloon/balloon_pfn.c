@@ -15,26 +15,19 @@ struct pfn_stream {
     size_t taken;
 };
 
-/* False when the chain's share is used up. */
-static bool take_byte(const struct balloon *b, struct pfn_stream *stream, uint8_t byte,
-                      struct gm_range *ranges, struct balloon_items *out)
+static void take_pfn(const struct balloon *b, uint32_t pfn, struct gm_range *ranges,
+                     struct balloon_items *out)
 {
-    if (stream->taken == BALLOON_CHAIN_ITEMS) {
-        out->bad++;
-        return false;
-    }
-    stream->bytes[stream->held++] = byte;
-    if (stream->held < sizeof(stream->bytes))
-        return true;
-    uint32_t pfn;
-    memcpy(&pfn, stream->bytes, sizeof(pfn));
-    stream->held = 0;
-    stream->taken++;
     /* Widened before it is multiplied: page numbers have 32 bits, addresses 44. */
     struct gm_range page = {.start = (uint64_t)le32toh(pfn) * BALLOON_PAGE_SIZE,
                             .len_bytes = BALLOON_PAGE_SIZE};
     balloon_item_add(b, page, ranges, out);
-    return true;
+}
+
+/* Bytes that the chain's share still has room for. */
+static size_t room_of(const struct pfn_stream *stream)
+{
+    return (BALLOON_CHAIN_ITEMS - stream->taken) * sizeof(uint32_t) - stream->held;
 }
 
 /* False when the chain's share is used up. */
@@ -42,17 +35,23 @@ static bool read_pfn_segment(const struct balloon *b, const struct vq_seg *seg,
                              struct pfn_stream *stream, struct gm_range *ranges,
                              struct balloon_items *out)
 {
-    uint8_t block[1024];
+    /* Page numbers, of which the first stream->held bytes are there. */
+    uint32_t block[256];
     for (uint32_t done = 0; done < seg->len;) {
-        uint32_t step = (uint32_t)min_u64(seg->len - done, sizeof(block));
-        if (gm_read(b->gm, seg->gpa + done, block, step) < 0) {
+        size_t most = min_u64(room_of(stream), sizeof(block) - stream->held);
+        uint32_t step = (uint32_t)min_u64(seg->len - done, most);
+        memcpy(block, stream->bytes, stream->held);
+        if (step == 0 ||
+            gm_read(b->gm, seg->gpa + done, (uint8_t *)block + stream->held, step) < 0) {
             out->bad++;
-            return true;
+            return step > 0;
         }
-        for (uint32_t i = 0; i < step; i++) {
-            if (!take_byte(b, stream, block[i], ranges, out))
-                return false;
-        }
+        size_t n = (stream->held + step) / sizeof(block[0]);
+        for (size_t i = 0; i < n; i++)
+            take_pfn(b, block[i], ranges, out);
+        stream->taken += n;
+        stream->held = (stream->held + step) % sizeof(block[0]);
+        memcpy(stream->bytes, (uint8_t *)&block[n], stream->held);
         done += step;
     }
     return true;

@@ -202,9 +202,10 @@ struct balloon {
 
 /* What was read from one chain. */
 struct balloon_items {
-    size_t n; /* valid items */
+    size_t n; /* ranges that valid items make */
     uint64_t bytes;
-    uint64_t bad; /* items ignored */
+    uint64_t joined; /* items that follow on the one before, and are part of its range */
+    uint64_t bad;    /* items ignored */
 };
 
 /* Adds to a counter whose only writer is the caller's thread. */

@@ -111,6 +111,7 @@ static void read_items(struct balloon *b, enum balloon_role role)
         balloon_items_read(b, &b->chain, ranges, &items);
     balloon_count(&b->count.queue[role].bytes, items.bytes);
     balloon_count(&b->count.bad_request, items.bad);
+    balloon_count(&b->count.ranges_merged, items.joined);
     batch->n_ranges += items.n;
     if (items.bad > 0)
         distrust_pieces(b, role);

@@ -5,6 +5,16 @@
  */
 #include "devices/balloon/balloon_priv.h"
 
+/* Most drivers name memory in ascending or descending order: that need not be sorted first. */
+static bool join(struct gm_range *last, struct gm_range item)
+{
+    if (last->start + last->len_bytes != item.start && item.start + item.len_bytes != last->start)
+        return false;
+    last->start = min_u64(last->start, item.start);
+    last->len_bytes += item.len_bytes;
+    return true;
+}
+
 void balloon_item_add(const struct balloon *b, struct gm_range item, struct gm_range *ranges,
                       struct balloon_items *out)
 {
@@ -12,8 +22,11 @@ void balloon_item_add(const struct balloon *b, struct gm_range item, struct gm_r
         out->bad++;
         return;
     }
-    ranges[out->n++] = item;
     out->bytes += item.len_bytes;
+    if (out->n > 0 && join(&ranges[out->n - 1], item))
+        out->joined++;
+    else
+        ranges[out->n++] = item;
 }
 
 static void add_segment(const struct balloon *b, const struct vq_seg *seg, struct gm_range *ranges,

@@ -5,9 +5,11 @@
 . "$LAB/lib.sh"
 scenario=hinting
 
-mem_mib=1024
 kept_mib=128
-used_mib=512
+case $GROUND in
+nested) mem_mib=512 used_mib=192 ;;
+*) mem_mib=1024 used_mib=512 ;;
+esac
 
 guest_is_through() { look && [ "$(shown hint_guest_cmd)" = 0 ]; }
 hint_host_cmd_is() { look && [ "$(shown hint_host_cmd)" = "$1" ]; }

@@ -17,7 +17,8 @@ pool() { awk '$1 == "HugePages_Free:" { print $2 }' /proc/meminfo; }
 read -r pool_was <$setting
 trap '[ -z "$vm_pid" ] || vm_kill; echo "$pool_was" >$setting' EXIT
 echo $((pool_was + pages)) >$setting
-[ "$(pool)" -ge $pages ] || skip_scenario "the host has room for $(pool) free huge pages only, wanted $pages"
+free=$(pool)
+[ "$free" -ge $pages ] || skip_scenario "the host has room for $free free huge pages only, wanted $pages"
 all_forms hugetlb-2m
-assert_eq "free pages of the pool, all guests gone" "$(pool)" $pages
+assert_eq "free pages of the pool, all guests gone" "$(pool)" "$free"
 finish

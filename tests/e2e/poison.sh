@@ -31,10 +31,15 @@ refused() { # DRIVER
     balloon 64 60 && balloon 0 60 && vm_stop
 }
 
-for driver in stock sg; do
-    offered $driver
+# It is the same code in all kernels that our driver asks; emulated, each start costs ten seconds.
+case $GROUND in
+nested) drivers=stock ;;
+*) drivers='stock sg' ;;
+esac
+for driver in $drivers; do
+    offered "$driver"
     [ -z "$vm_pid" ] || vm_kill
-    refused $driver
+    refused "$driver"
     [ -z "$vm_pid" ] || vm_kill
 done
 finish

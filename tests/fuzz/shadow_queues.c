@@ -83,6 +83,13 @@ static void follow_command(void)
         shadow.page[i].hinted = false;
 }
 
+/* A deflation that cannot be read whole ends all waiting: what was given stays with the host. */
+static void distrust(enum balloon_role role)
+{
+    for (size_t i = 0; role == BALLOON_DEFLATE && i < shadow.n_pages; i++)
+        shadow.page[i].given_seq = 0;
+}
+
 static bool names(const struct shadow_chain *c, size_t page)
 {
     return c->names[page / 8] >> page % 8 & 1;
@@ -151,11 +158,14 @@ static void note_chain(uint16_t vq, enum balloon_role role, const struct vq_chai
     shadow.expect.descriptors[role] += chain->n;
     shadow.expect.bytes[role] += items.bytes;
     shadow.expect.bad_request += items.bad;
+    if (items.bad > 0)
+        distrust(role);
 }
 
 /* It went back at once. */
 static void note_bad_chain(uint16_t vq)
 {
+    distrust(role_of(vq));
     shadow.expect.bad_chain++;
     shadow.expect.used[vq]++;
 }

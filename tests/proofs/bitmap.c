@@ -80,8 +80,9 @@ static void any_bitmap(void)
             (struct gm_range){first_page[i] * GM_PAGE_SIZE, region_pages[i] * GM_PAGE_SIZE};
     int ret = gm_bitmap_create(&gm, &bitmap);
     assume(ret == 0);
-    for (size_t i = 0; i < 3; i++)
-        words[i] = nondet_u64();
+    words[0] = nondet_u64();
+    words[1] = nondet_u64();
+    words[2] = nondet_u64();
     assume(is_sound());
     region = nondet_bool();
     page = nondet_u8();

@@ -148,6 +148,7 @@ START_TEST(a_target_is_whole_pages_below_ram_size)
     ck_assert_uint_eq(fx_info().target_bytes, target);
     ck_assert_uint_eq(mock_read32(&fx.driver, NUM_PAGES), target / PAGE);
 
+    fx_pause();
     ck_assert_int_eq(balloon_create(&config, fx.gm, fx.loop, NULL, NULL, &other, &err), t[_i].ret);
     ck_assert(t[_i].ret == 0 || other == NULL);
     balloon_destroy(other);
@@ -173,6 +174,7 @@ START_TEST(a_balloon_without_transport_takes_targets_and_reports)
     struct balloon_info info;
     struct err err;
     const struct balloon_config config = {.target_bytes = PAGE};
+    fx_pause();
     ck_assert_int_eq(balloon_create(&config, fx.gm, fx.loop, NULL, NULL, &bare, &err), 0);
     ck_assert_int_eq(balloon_set_target(bare, 2 * PAGE, &err), 0);
     balloon_get_info(bare, &info);

@@ -3,6 +3,7 @@
  * combination. */
 #include <check.h>
 #include <linux/virtio_balloon.h>
+#include <unistd.h>
 
 #include "tests/unit/balloon/fixture.h"
 #include "tests/unit/balloon/suites.h"
@@ -44,6 +45,7 @@ static void use_stats(uint16_t vq)
     uint16_t sent = mock_send(&fx.driver, vq, &seg, 1);
     for (unsigned ms = 0; ms < MOCK_TIMEOUT_MS && stats.reports == before; ms++) {
         mock_kick(&fx.driver, vq);
+        (void)usleep(1000);
         balloon_get_stats(fx.balloon, &stats);
     }
     ck_assert_uint_eq(stats.valid, 1u << VIRTIO_BALLOON_S_MEMFREE);
