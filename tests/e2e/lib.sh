@@ -9,8 +9,6 @@ scenario=scenario
 failures=0
 vm=
 vm_pid=
-# A command that the monitor is started with, as "nice -n 10".
-vm_prefix=
 
 # Deadlines are generous in the nested ground, where everything takes 10 to 50 times longer. A fault of the inner guest on a
 # page that the host has yet to give takes 0.2 ms there: with pages of 2 MiB there are few.
@@ -102,8 +100,7 @@ vm_start() {
     vm_sock=$WORK/$vm.sock
     rm -f "$WORK/$vm".*
     mkfifo "$WORK/$vm.in"
-    # shellcheck disable=SC2086  # the words of a command, or none
-    $vm_prefix "$AEROSTAT" run --kernel "$KERNEL" --initrd "$INITRD" --cmdline "$CMDLINE aerostat.driver=$driver" \
+    "$AEROSTAT" run --kernel "$KERNEL" --initrd "$INITRD" --cmdline "$CMDLINE aerostat.driver=$driver" \
         --backing $backing --api-sock "$vm_sock" "$@" <>"$WORK/$vm.in" >"$WORK/$vm.out" 2>"$WORK/$vm.err" &
     vm_pid=$!
     if ! within 20 vm_up_or_gone || ! is_ready; then
