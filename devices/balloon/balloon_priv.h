@@ -20,10 +20,14 @@
 #include "vmm/base/num.h"
 
 /*
- * Largest sizes offered. The first is room for the longest chain that struct vq_chain holds; Linux
- * needs 32 for reporting, keeps one buffer in the statistics queue, and pays for each entry.
+ * Largest sizes offered. Linux needs 32 for reporting, keeps one buffer in the statistics queue,
+ * and pays some 80 bytes of guest memory for each entry. Only inflation has more in a guest that
+ * can afford them, an entry for each 256 KiB of its RAM: where free memory is single pages, each of
+ * them takes an entry, and a ring full of them costs a notification.
  */
 #define BALLOON_QUEUE_SIZE       1024u
+#define BALLOON_INFLATE_MOST     4096u
+#define BALLOON_INFLATE_RAM      (256 * KIB)
 #define BALLOON_HINT_QUEUE_SIZE  256u
 #define BALLOON_STATS_QUEUE_SIZE 16u
 
@@ -53,6 +57,7 @@
 #define BALLOON_PIECES_MAX_NS  UINT64_C(1000000000)
 
 _Static_assert(BALLOON_CHAIN_ITEMS >= VQ_SIZE_LIMIT, "a chain's ranges fit");
+_Static_assert(BALLOON_INFLATE_MOST <= VQ_SIZE_LIMIT, "a ring's longest chain fits");
 _Static_assert(BALLOON_BATCH_RANGES >= BALLOON_CHAIN_ITEMS, "a batch takes at least one chain");
 _Static_assert(BALLOON_HINT_SLICE_BYTES >= 2 * GM_HUGE_SIZE, "a slice makes headway");
 

@@ -66,11 +66,22 @@ struct vq *balloon_queue(struct balloon *b, enum balloon_role role, uint16_t *ou
     return &b->vdev.vqs[*out_index];
 }
 
+/* A power of two. */
+static uint16_t inflate_size(const struct balloon *b)
+{
+    uint16_t size = BALLOON_QUEUE_SIZE;
+    while (size < BALLOON_INFLATE_MOST && gm_size_bytes(b->gm) / BALLOON_INFLATE_RAM > size)
+        size = (uint16_t)(2 * size);
+    return size;
+}
+
 uint16_t balloon_vq_max_size(const struct vdev *dev, uint64_t features, uint16_t vq)
 {
     enum balloon_role role;
     const struct balloon *b = container_of(dev, struct balloon, vdev);
-    return role_of(b, features, vq, &role) ? role_table[role].size : 0;
+    if (!role_of(b, features, vq, &role))
+        return 0;
+    return role == BALLOON_INFLATE ? inflate_size(b) : role_table[role].size;
 }
 
 int balloon_pop(struct balloon *b, enum balloon_role role, struct vq *vq)

@@ -16,7 +16,7 @@
 
 /* Largest queue size any device here offers. The standard allows 32768 (2.7). Proofs lower it. */
 #ifndef VQ_SIZE_LIMIT
-#define VQ_SIZE_LIMIT 1024u
+#define VQ_SIZE_LIMIT 4096u
 #endif
 
 /* Written by the owner thread, read by any: counters of one queue. */

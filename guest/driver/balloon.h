@@ -3,23 +3,27 @@
  * What the parts of the balloon driver share.
  *
  * The life of a page: it is allocated in a chunk of 2^order pages and staged (pages.c), sent to the
- * host in a request on the inflate queue (transport.c), held once the host has answered, sent in a
- * request on the deflate queue, and freed once the host has answered that. At each moment a chunk
- * is on exactly one list: staged, the chunks of one request, held, or returned. Nothing is
- * allocated for this bookkeeping: the list goes through page->lru of the chunk's first page, its
- * order is in page->private.
+ * host in a request on the inflate queue (transport.c), held once the host has answered, chosen to
+ * leave, sent in a request on the deflate queue, and freed once the host has answered that. At each
+ * moment a chunk is on exactly one list: staged, the chunks of one request, held, leaving, or
+ * returned. Nothing is allocated for this bookkeeping: the list goes through page->lru of the
+ * chunk's first page, its order is in page->private.
+ *
+ * Chunks below the size of a pageblock are taken apart, and the kernel may move their pages while
+ * they are held (migrate.c); such a page is meanwhile on no list of this driver.
  *
  * Beside it, each with a queue of its own: statistics (stats.c), pages reported free
  * (reporting.c), pages hinted free (hinting.c).
  *
- * Everything is asynchronous: the work function does what it can at once and is run again by an
- * answer of the host, by a change of the target, or by a timer. So a device that stops answering
- * holds up nobody.
+ * Everything is asynchronous: the work function (work.c) does what it can at once and is run again
+ * by an answer of the host, by a change of the target, or by a timer. So a device that stops
+ * answering holds up nobody; after a time it is reset, which ends its claim on the pages.
  */
 #ifndef AERO_BALLOON_H
 #define AERO_BALLOON_H
 
 #include <linux/list.h>
+#include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/notifier.h>
 #include <linux/page_reporting.h>
@@ -31,7 +35,7 @@
 
 #include "compat.h"
 
-/* Requests that a queue can have in flight; a chain takes at most this part of the ring. */
+/* Requests of many pages that a queue can have in flight. They share its ring, but for an entry. */
 #define AERO_REQUESTS 4
 /* Entries of a PFN array, as other drivers send them and devices expect at most. */
 #define AERO_PFNS_MAX 256
@@ -40,11 +44,22 @@
 /* Punching out a few GiB of resident 4 KiB pages takes the host seconds; past this it is dead. */
 #define AERO_OOM_ANSWER (5 * HZ)
 /* Chunks that are sorted at a time: enough to find neighbours in, soon done. */
-#define AERO_BATCH_CHUNKS 4096U
+#define AERO_BATCH_CHUNKS 16384U
 
 /* The unit of the protocol is 4096 bytes whatever PAGE_SIZE is. */
 #define AERO_UNIT_SHIFT 12
 #define AERO_UNITS_PER_PAGE (1U << (PAGE_SHIFT - AERO_UNIT_SHIFT))
+
+/* Who a request is for. The last two have one each of their own, and need not wait for others. */
+enum aero_use {
+	AERO_USE_TARGET,
+	AERO_USE_OOM, /* deflate only */
+	AERO_USE_MIGRATION,
+};
+
+/* In page->private beside the order: a page that may be taken out of the balloon at this moment. */
+#define AERO_ORDER_MASK 0xffUL
+#define AERO_HELD 0x100UL
 
 /* Chunks by order. Guarded by the balloon's lock. */
 struct aero_chunks {
@@ -56,21 +71,25 @@ struct aero_chunks {
 /* One buffer for a queue. Allocated once, so that sending needs no memory. */
 struct aero_request {
 	bool busy; /* guarded by the lock; the rest belongs to who set it, or to the device */
+	bool replacing; /* half of a migration: the balloon neither grows nor shrinks by it */
 	struct list_head chunks;
 	unsigned long pages;
 	unsigned int nents;
-	struct scatterlist *sg; /* max_ranges of them, or one for the array */
+	struct scatterlist *sg; /* max_ranges of its queue, or one for the array */
 	__le32 *pfns; /* NULL with scatter-gather */
 };
 
 /* A queue and its counters. All guarded by the balloon's lock. */
 struct aero_queue {
 	struct virtqueue *vq;
-	struct aero_request requests[AERO_REQUESTS];
+	struct aero_request requests[AERO_REQUESTS + 1]; /* the last one is migration's */
 	unsigned int reserved; /* the first requests, kept for the out-of-memory path */
+	unsigned int max_ranges; /* descriptors of one chain */
+	unsigned long unannounced_pages; /* in the ring, and the host was not notified yet */
 	unsigned long pages_in_flight;
 
 	u64 chains;
+	u64 answers; /* of those chains */
 	u64 descriptors;
 	u64 notifications;
 	u64 pages;
@@ -143,21 +162,26 @@ struct aero_balloon {
 	bool free_page_hint;
 	bool deflate_on_oom;
 	unsigned int max_order;
-	unsigned int max_ranges; /* descriptors of one chain */
-	bool stopping;
+	bool stopping; /* nothing new begins */
+	bool over; /* the device was reset: nothing it had is its any more */
 
-	/* Guards the queues, held and returned. A leaf: nothing is allocated or freed inside it. */
+	/* Guards the queues and what follows. A leaf: nothing is allocated or freed inside it. */
 	spinlock_t lock;
 	struct aero_queue inflate;
 	struct aero_queue deflate;
 	struct aero_chunks held;
+	unsigned long isolated_pages; /* in the kernel's hands, to be moved; the balloon's still */
+	bool migrating; /* one of them is */
 	struct list_head returned; /* answered by the host, to be freed */
 	wait_queue_head_t answered;
 
-	/* Only the work function's, and remove's after it. */
+	/* Only the work function's, and aero_stop()'s after it. */
 	struct list_head staged; /* allocated, sorted by address, not yet sent */
 	unsigned long staged_pages;
+	struct list_head leaving; /* to be deflated, sorted by address, not yet sent */
+	unsigned long leaving_pages;
 	unsigned long reported_pages; /* what was last written to actual */
+	u64 waiting_since; /* ns; 0: nothing is awaited */
 
 	struct aero_stats stats;
 	struct aero_reporting reporting;
@@ -168,12 +192,43 @@ struct aero_balloon {
 	struct notifier_block oom_nb;
 	unsigned long oom_until; /* jiffies before which nothing is inflated again */
 
-	u64 allocated[AERO_MAX_ORDER + 1]; /* chunks ever allocated; the work function's */
+	/* Notices a device that does not answer; its own. */
+	struct delayed_work watch;
+	u64 watched_answers;
+	unsigned long watched_at; /* jiffies */
+	unsigned int silent_s;
+
+	/* The work function's. */
+	u64 allocated[AERO_MAX_ORDER + 1]; /* chunks, by order */
 	u64 alloc_failures;
+	u64 alloc_ns;
+	u64 send_ns;
+	u64 wait_ns; /* for the host, with nothing else to do */
+
 	u64 oom_calls; /* the OOM notifier's, one at a time */
 	u64 oom_pages;
+	u64 isolations; /* under the lock */
+	u64 migrations; /* the migration's under way */
 	struct dentry *debugfs;
 };
+
+static inline unsigned int aero_chunk_order(const struct page *page)
+{
+	return (unsigned int)(page_private(page) & AERO_ORDER_MASK);
+}
+
+static inline unsigned long aero_chunk_pages(const struct page *page)
+{
+	return 1UL << aero_chunk_order(page);
+}
+
+/* main.c */
+
+/*
+ * Ends all use of the device and gives all pages back; @drain: with the device's consent, if it
+ * answers. aero_start() may follow.
+ */
+void aero_stop(struct aero_balloon *b, bool drain);
 
 /* pages.c */
 
@@ -182,12 +237,16 @@ void aero_chunks_init(struct aero_chunks *chunks);
 /* Adds the chunks of @from, which is empty then. Under the lock. */
 void aero_chunks_add(struct aero_chunks *chunks, struct list_head *from);
 
+/* Adds or takes a single page. Under the lock. */
+void aero_chunks_add_page(struct aero_chunks *chunks, struct page *page);
+void aero_chunks_del_page(struct aero_chunks *chunks, struct page *page);
+
 /*
- * Moves at most @max_pages pages in at most AERO_BATCH_CHUNKS chunks to the empty list @to, large
- * ones first. Splits a chunk where only larger ones are left, so that any number of pages can be
- * taken. Under the lock.
+ * Moves at most @max_pages held pages in at most AERO_BATCH_CHUNKS chunks to the empty list @to,
+ * large ones first. Splits a chunk where only larger ones are left, so that any number of pages can
+ * be taken. Under the lock.
  */
-void aero_chunks_take(struct aero_chunks *chunks, unsigned long max_pages, struct list_head *to);
+void aero_chunks_take(struct aero_balloon *b, unsigned long max_pages, struct list_head *to);
 
 /* Sorts a list of chunks by address. */
 void aero_sort(struct list_head *chunks);
@@ -198,11 +257,40 @@ void aero_sort(struct list_head *chunks);
  */
 bool aero_stage(struct aero_balloon *b, unsigned long want);
 
-/* Gives the chunks of @list back to the kernel; it is empty then. */
+/*
+ * As the stock driver, takes pages out of what the guest counts as its memory (@pages below 0) or
+ * puts them back, unless the guest may have them when it runs short.
+ */
+void aero_account(struct aero_balloon *b, struct page *page, long pages);
+
+/* Gives the chunks of @list back to the kernel; it is empty then. May sleep. */
 void aero_free_chunks(struct aero_balloon *b, struct list_head *list);
 
 /* Frees what was staged and never sent. */
 void aero_unstage(struct aero_balloon *b);
+
+/* migrate.c */
+
+/* Whether the kernel can move this driver's single pages. */
+static inline bool aero_can_migrate(void)
+{
+	return IS_ENABLED(CONFIG_COMPACTION);
+}
+
+/* Marks a single page of the balloon as one that can be moved, once it is held. Does not sleep. */
+void aero_page_set_movable(struct aero_balloon *b, struct page *page);
+
+/* Ends that, if it was so. Waits for whoever is looking at the page. */
+void aero_page_clear_movable(struct page *page);
+
+/*
+ * After the device's reset: no migration is under way then, and none begins. Before the queues are
+ * deleted.
+ */
+void aero_migration_stop(struct aero_balloon *b);
+
+/* After that, and after they were deleted: all pages are back on the lists. */
+void aero_migration_finish(struct aero_balloon *b);
 
 /* transport.c */
 
@@ -215,20 +303,28 @@ int aero_transport_init(struct aero_balloon *b, vq_callback_t *callback);
 /* After the device's reset: deletes the queues; the chunks of all requests are in b->returned. */
 void aero_transport_finish(struct aero_balloon *b);
 
-/*
- * An idle request, marked busy, for which the ring has room; NULL if there is none. @oom: one of
- * those that are reserved.
- */
-struct aero_request *aero_request_get(struct aero_balloon *b, struct aero_queue *q, bool oom);
+/* An idle request, marked busy, for which the ring has room; NULL if there is none. */
+struct aero_request *aero_request_get(struct aero_balloon *b, struct aero_queue *q,
+				      enum aero_use use);
 
 /* Makes an unsent request idle; its chunks, if any, go to b->returned. */
 void aero_request_put(struct aero_balloon *b, struct aero_request *req);
 
-/* Moves chunks from the sorted @from to @req until it is full; neighbours share a descriptor. */
-void aero_request_fill(struct aero_balloon *b, struct aero_request *req, struct list_head *from);
+/* Moves chunks from the sorted @from to @req of @q until it is full; neighbours share a descriptor. */
+void aero_request_fill(struct aero_balloon *b, struct aero_queue *q, struct aero_request *req,
+		       struct list_head *from);
 
-/* Puts a filled request into the ring and notifies. Returns 0; -errno: it is the caller's still. */
+/* Has @req say @page, a single one, as half of a migration. The page is on no list of it. */
+void aero_request_replace(struct aero_balloon *b, struct aero_request *req, struct page *page);
+
+/*
+ * Puts a filled request into the ring; aero_announce() has to follow. Returns 0; -errno: it is the
+ * caller's still.
+ */
 int aero_submit(struct aero_balloon *b, struct aero_queue *q, struct aero_request *req);
+
+/* Notifies the host of what is in the ring, if it wants to be. */
+void aero_announce(struct aero_balloon *b, struct aero_queue *q);
 
 /*
  * Takes the host's answers: inflated chunks are held then, deflated ones are in b->returned.
@@ -236,14 +332,38 @@ int aero_submit(struct aero_balloon *b, struct aero_queue *q, struct aero_reques
  */
 bool aero_reap(struct aero_balloon *b);
 
+/* Puts chunks that the host has, and was not told to give up, among those held. */
+void aero_hold(struct aero_balloon *b, struct list_head *chunks);
+
 /*
- * Tells the host that up to @want held pages are taken back. Returns how many; 0 if there is none
- * or no request is idle.
+ * One request's worth of @from, which is sorted, goes on the deflate queue; aero_announce() has to
+ * follow. Returns how many pages; 0 if no request is idle, and -errno if the queue takes none.
  */
-unsigned long aero_send_back(struct aero_balloon *b, unsigned long want, bool oom);
+long aero_send_back(struct aero_balloon *b, struct list_head *from, enum aero_use use);
 
 /* Frees what is in b->returned. Process context. */
 void aero_free_returned(struct aero_balloon *b);
+
+/* work.c */
+
+void aero_work_init(struct aero_balloon *b);
+void aero_run_now(struct aero_balloon *b);
+
+/* For inflate and deflate. */
+void aero_answer(struct virtqueue *vq);
+
+/* Something was sent, or the device's status may have changed. Any context. */
+void aero_watch_soon(struct aero_balloon *b);
+void aero_watch_now(struct aero_balloon *b);
+
+/* The notifier of b->oom_nb. */
+int aero_oom(struct notifier_block *nb, unsigned long unused, void *parm);
+
+/*
+ * When the work function no longer runs: takes all pages back in the order that MUST_TELL_HOST
+ * wants. Gives up on a device that leaves requests unanswered.
+ */
+void aero_drain(struct aero_balloon *b);
 
 /* stats.c */
 

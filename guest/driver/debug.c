@@ -13,6 +13,7 @@ static void aero_show_queue(struct seq_file *m, const char *name, const struct a
 	seq_printf(m, "%s_notifications %llu\n", name, q->notifications);
 	seq_printf(m, "%s_pages %llu\n", name, q->pages);
 	seq_printf(m, "%s_pages_in_flight %lu\n", name, q->pages_in_flight);
+	seq_printf(m, "%s_max_ranges %u\n", name, q->max_ranges);
 }
 
 static int stats_show(struct seq_file *m, void *unused)
@@ -21,16 +22,21 @@ static int stats_show(struct seq_file *m, void *unused)
 	int order;
 
 	seq_printf(m, "scatter_gather %d\n", b->scatter_gather);
-	seq_printf(m, "max_ranges %u\n", b->max_ranges);
 	spin_lock(&b->lock);
 	aero_show_queue(m, "inflate", &b->inflate);
 	aero_show_queue(m, "deflate", &b->deflate);
 	seq_printf(m, "held_pages %lu\n", b->held.pages);
+	seq_printf(m, "isolated_pages %lu\n", b->isolated_pages);
+	seq_printf(m, "isolations %llu\n", b->isolations);
 	for (order = 0; order <= AERO_MAX_ORDER; order++)
 		seq_printf(m, "order%d held %lu allocated %llu\n", order, b->held.count[order],
 			   b->allocated[order]);
 	spin_unlock(&b->lock);
+	seq_printf(m, "migrations %llu\n", b->migrations);
 	seq_printf(m, "alloc_failures %llu\n", b->alloc_failures);
+	seq_printf(m, "alloc_ns %llu\n", b->alloc_ns);
+	seq_printf(m, "send_ns %llu\n", b->send_ns);
+	seq_printf(m, "wait_ns %llu\n", b->wait_ns);
 	seq_printf(m, "oom_calls %llu\n", b->oom_calls);
 	seq_printf(m, "oom_pages %llu\n", b->oom_pages);
 	seq_printf(m, "stats_reports %llu\n", b->stats.reports);

@@ -78,7 +78,7 @@ static unsigned long aero_hint_release(struct aero_hinting *h, unsigned long max
 	return released;
 }
 
-/* Frees all that are held, which may take long where pages are filled as they are freed. May sleep. */
+/* Frees all that are held; takes long where pages are filled as they are freed. May sleep. */
 static void aero_hint_release_all(struct aero_hinting *h)
 {
 	while (aero_hint_release(h, MAX_ORDER_NR_PAGES))
@@ -265,6 +265,13 @@ void aero_hinting_init(struct aero_hinting *h)
 	spin_lock_init(&h->lock);
 	INIT_LIST_HEAD(&h->sent);
 	INIT_LIST_HEAD(&h->held);
+	h->sent_pages = 0;
+	h->held_pages = 0;
+	h->begin.busy = false;
+	h->end.busy = false;
+	h->round = false;
+	h->pressed = false;
+	h->command = VIRTIO_BALLOON_CMD_ID_STOP;
 	init_waitqueue_head(&h->answered);
 	INIT_WORK(&h->work, aero_hint_work);
 }

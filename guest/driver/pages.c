@@ -2,8 +2,10 @@
 /* Allocates, sorts, splits and frees the balloon's chunks of pages. */
 
 #include <linux/gfp.h>
+#include <linux/ktime.h>
 #include <linux/list_sort.h>
 #include <linux/log2.h>
+#include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/swap.h>
@@ -13,20 +15,16 @@
 /* What is allocated before it is sent, so that the host has something to do meanwhile. */
 #define AERO_BATCH_PAGES ((unsigned long)SZ_1G >> PAGE_SHIFT)
 
-/*
- * Not __GFP_MOVABLE, because this driver does not migrate its pages; so the balloon cannot take
- * from ZONE_MOVABLE or CMA. It must not dip into the reserves that reclaim itself lives on.
- */
+/* The balloon must not dip into the reserves that reclaim itself lives on. */
 #define AERO_GFP (GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
+
+static bool compact;
+module_param(compact, bool, 0644);
+MODULE_PARM_DESC(compact, "have the kernel move pages in use together where that makes room for a range of the size of a huge page (default: no)");
 
 static struct page *aero_first_chunk(struct list_head *list)
 {
 	return list_first_entry(list, struct page, lru);
-}
-
-static unsigned int aero_chunk_order(const struct page *page)
-{
-	return (unsigned int)page_private(page);
 }
 
 void aero_chunks_init(struct aero_chunks *chunks)
@@ -39,7 +37,7 @@ void aero_chunks_init(struct aero_chunks *chunks)
 
 static void aero_chunks_add_one(struct aero_chunks *chunks, struct page *page, unsigned int order)
 {
-	set_page_private(page, order);
+	set_page_private(page, order | AERO_HELD);
 	list_add(&page->lru, &chunks->by_order[order]);
 	chunks->count[order]++;
 	chunks->pages += 1UL << order;
@@ -50,8 +48,19 @@ static void aero_chunks_del_one(struct aero_chunks *chunks, struct page *page)
 	unsigned int order = aero_chunk_order(page);
 
 	list_del(&page->lru);
+	set_page_private(page, order);
 	chunks->count[order]--;
 	chunks->pages -= 1UL << order;
+}
+
+void aero_chunks_add_page(struct aero_chunks *chunks, struct page *page)
+{
+	aero_chunks_add_one(chunks, page, 0);
+}
+
+void aero_chunks_del_page(struct aero_chunks *chunks, struct page *page)
+{
+	aero_chunks_del_one(chunks, page);
 }
 
 void aero_chunks_add(struct aero_chunks *chunks, struct list_head *from)
@@ -65,8 +74,9 @@ void aero_chunks_add(struct aero_chunks *chunks, struct list_head *from)
 }
 
 /* Turns the smallest chunk of several pages into single pages. Returns false if there is none. */
-static bool aero_chunks_split(struct aero_chunks *chunks)
+static bool aero_chunks_split(struct aero_balloon *b)
 {
+	struct aero_chunks *chunks = &b->held;
 	unsigned int order;
 	unsigned long i;
 	struct page *page;
@@ -77,15 +87,18 @@ static bool aero_chunks_split(struct aero_chunks *chunks)
 		page = aero_first_chunk(&chunks->by_order[order]);
 		aero_chunks_del_one(chunks, page);
 		split_page(page, order);
-		for (i = 0; i < 1UL << order; i++)
+		for (i = 0; i < 1UL << order; i++) {
+			aero_page_set_movable(b, page + i);
 			aero_chunks_add_one(chunks, page + i, 0);
+		}
 		return true;
 	}
 	return false;
 }
 
-void aero_chunks_take(struct aero_chunks *chunks, unsigned long max_pages, struct list_head *to)
+void aero_chunks_take(struct aero_balloon *b, unsigned long max_pages, struct list_head *to)
 {
+	struct aero_chunks *chunks = &b->held;
 	unsigned long taken = 0;
 	unsigned int n = 0;
 
@@ -105,7 +118,7 @@ void aero_chunks_take(struct aero_chunks *chunks, unsigned long max_pages, struc
 				n++;
 			}
 		}
-	} while (taken < max_pages && n < AERO_BATCH_CHUNKS && aero_chunks_split(chunks));
+	} while (taken < max_pages && n < AERO_BATCH_CHUNKS && aero_chunks_split(b));
 }
 
 static int aero_compare(void *unused, const struct list_head *a, const struct list_head *b)
@@ -121,28 +134,55 @@ void aero_sort(struct list_head *chunks)
 	list_sort(NULL, chunks, aero_compare);
 }
 
-/*
- * As the stock driver, takes the page out of what the guest counts as its memory, unless the guest
- * may have it back when it runs short.
- */
-static void aero_account(struct aero_balloon *b, struct page *page, long pages)
+void aero_account(struct aero_balloon *b, struct page *page, long pages)
 {
 	if (!b->deflate_on_oom)
 		adjust_managed_page_count(page, pages);
 }
 
-/* Only single pages are worth reclaiming for; for the larger orders not even kswapd is woken. */
-static struct page *aero_alloc_chunk(struct aero_balloon *b, unsigned int order)
+/*
+ * A whole pageblock fragments nothing, and stays where it is. Anything smaller has to be movable,
+ * and only that is taken from memory set apart for what can move (ZONE_MOVABLE, CMA).
+ */
+static bool aero_is_movable(unsigned int order)
 {
-	gfp_t gfp = order ? AERO_GFP & ~__GFP_RECLAIM : AERO_GFP;
-	struct page *page = alloc_pages(gfp, order);
+	return aero_can_migrate() && order < pageblock_order;
+}
 
-	if (!page)
-		return NULL;
-	set_page_private(page, order);
+/* Only single pages are worth reclaiming for; for the larger orders not even kswapd is woken. */
+static struct page *aero_alloc_chunk(unsigned int order)
+{
+	gfp_t gfp = aero_is_movable(order) ? AERO_GFP | __GFP_MOVABLE : AERO_GFP;
+	struct page *page;
+
+	if (!order)
+		return alloc_pages(gfp, 0);
+	gfp &= ~__GFP_RECLAIM;
+	page = alloc_pages(gfp, order);
+	if (!page && order == pageblock_order && READ_ONCE(compact))
+		page = alloc_pages(gfp | __GFP_DIRECT_RECLAIM, order);
+	return page;
+}
+
+/* Stages the chunk, in single pages if they are to be movable. Returns the number of parts. */
+static unsigned int aero_stage_chunk(struct aero_balloon *b, struct page *page, unsigned int order)
+{
+	unsigned int part = aero_is_movable(order) ? 0 : order;
+	unsigned int n = 1U << (order - part);
+	unsigned int i;
+
 	aero_account(b, page, -(1L << order));
 	b->allocated[order]++;
-	return page;
+	b->staged_pages += 1UL << order;
+	if (order && !part)
+		split_page(page, order);
+	for (i = 0; i < n; i++) {
+		set_page_private(page + i, part);
+		if (!part)
+			aero_page_set_movable(b, page + i);
+		list_add_tail(&page[i].lru, &b->staged);
+	}
+	return n;
 }
 
 /*
@@ -158,6 +198,7 @@ bool aero_stage(struct aero_balloon *b, unsigned long want)
 {
 	unsigned int order = b->max_order;
 	unsigned int chunks = 0;
+	u64 begin = ktime_get_ns();
 
 	want = min(want, AERO_BATCH_PAGES);
 	/* Hinted pages are free ones, but the kernel does not count them as available. */
@@ -168,20 +209,18 @@ bool aero_stage(struct aero_balloon *b, unsigned long want)
 		struct page *page;
 
 		order = min_t(unsigned int, order, ilog2(want - b->staged_pages));
-		page = aero_alloc_chunk(b, order);
-		if (page) {
-			list_add_tail(&page->lru, &b->staged);
-			b->staged_pages += 1UL << order;
-			chunks++;
-		} else if (order) {
+		page = aero_alloc_chunk(order);
+		if (page)
+			chunks += aero_stage_chunk(b, page, order);
+		else if (order)
 			order--;
-		} else {
+		else
 			break;
-		}
 		cond_resched();
 	}
 	b->alloc_failures += !chunks;
 	aero_sort(&b->staged);
+	b->alloc_ns += ktime_get_ns() - begin;
 	return chunks > 0;
 }
 
@@ -193,6 +232,7 @@ void aero_free_chunks(struct aero_balloon *b, struct list_head *list)
 		unsigned int order = aero_chunk_order(page);
 
 		list_del(&page->lru);
+		aero_page_clear_movable(page);
 		set_page_private(page, 0);
 		aero_account(b, page, 1L << order);
 		__free_pages(page, order);

@@ -52,6 +52,8 @@ void aero_reporting_init(struct aero_reporting *r)
 {
 	init_waitqueue_head(&r->answered);
 	r->dev.report = aero_report;
+	r->registered = false;
+	r->over = false;
 }
 
 void aero_reporting_start(struct aero_balloon *b)

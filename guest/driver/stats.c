@@ -87,6 +87,7 @@ static void aero_stats_work(struct work_struct *work)
 void aero_stats_init(struct aero_stats *s)
 {
 	INIT_WORK(&s->work, aero_stats_work);
+	s->sent = false;
 }
 
 void aero_stats_start(struct aero_balloon *b)

@@ -12,15 +12,21 @@
 /* The longest range of whole units that fits a descriptor's 32-bit length (virtio 1.2, 2.7.5). */
 #define AERO_RANGE_MAX (U32_MAX - (1U << AERO_UNIT_SHIFT) + 1)
 
+/* The requests for migration say one page each. */
 static int aero_queue_init(struct aero_balloon *b, struct aero_queue *q)
 {
 	int i;
 
-	for (i = 0; i < AERO_REQUESTS; i++) {
+	q->max_ranges = 1;
+	if (b->scatter_gather)
+		q->max_ranges = max((virtqueue_get_vring_size(q->vq) - 1) / AERO_REQUESTS, 1U);
+	q->unannounced_pages = 0;
+	for (i = 0; i <= AERO_REQUESTS; i++) {
 		struct aero_request *req = &q->requests[i];
 
 		INIT_LIST_HEAD(&req->chunks);
-		req->sg = kcalloc(b->max_ranges, sizeof(*req->sg), GFP_KERNEL);
+		req->sg = kvcalloc(i < AERO_REQUESTS ? q->max_ranges : 1, sizeof(*req->sg),
+				   GFP_KERNEL);
 		if (!req->sg)
 			return -ENOMEM;
 		if (b->scatter_gather)
@@ -36,9 +42,11 @@ static void aero_queue_finish(struct aero_queue *q)
 {
 	int i;
 
-	for (i = 0; i < AERO_REQUESTS; i++) {
-		kfree(q->requests[i].sg);
+	for (i = 0; i <= AERO_REQUESTS; i++) {
+		kvfree(q->requests[i].sg);
 		kfree(q->requests[i].pfns);
+		q->requests[i].sg = NULL;
+		q->requests[i].pfns = NULL;
 	}
 }
 
@@ -79,18 +87,12 @@ static int aero_queues_find(struct aero_balloon *b, vq_callback_t *callback)
 
 int aero_transport_init(struct aero_balloon *b, vq_callback_t *callback)
 {
-	unsigned int ring;
 	int err;
 
 	err = aero_queues_find(b, callback);
 	if (err)
 		return err;
 	b->deflate.reserved = 1;
-
-	ring = min(virtqueue_get_vring_size(b->inflate.vq),
-		   virtqueue_get_vring_size(b->deflate.vq));
-	b->max_ranges = b->scatter_gather ? max(ring / AERO_REQUESTS, 1U) : 1;
-
 	err = aero_queue_init(b, &b->inflate);
 	if (!err)
 		err = aero_queue_init(b, &b->deflate);
@@ -103,10 +105,18 @@ static void aero_collect(struct aero_balloon *b, struct aero_queue *q)
 {
 	int i;
 
-	for (i = 0; i < AERO_REQUESTS; i++)
-		if (q->requests[i].busy)
-			aero_request_put(b, &q->requests[i]);
+	for (i = 0; i <= AERO_REQUESTS; i++) {
+		struct aero_request *req = &q->requests[i];
+
+		if (!req->busy)
+			continue;
+		/* Its new page is the balloon's, to be freed with the rest; the old one is not. */
+		if (req->replacing && !list_empty(&req->chunks))
+			b->isolated_pages--;
+		aero_request_put(b, req);
+	}
 	q->pages_in_flight = 0;
+	q->answers = q->chains;
 }
 
 void aero_transport_finish(struct aero_balloon *b)
@@ -118,14 +128,30 @@ void aero_transport_finish(struct aero_balloon *b)
 	aero_queue_finish(&b->deflate);
 }
 
-struct aero_request *aero_request_get(struct aero_balloon *b, struct aero_queue *q, bool oom)
+/* Whether the ring has room for any request of that use. Under the lock. */
+static bool aero_has_room(struct aero_queue *q, enum aero_use use)
 {
-	unsigned int i = oom ? 0 : q->reserved;
-	unsigned int end = oom ? q->reserved : AERO_REQUESTS;
-	struct aero_request *req = NULL;
+	unsigned int entries = use == AERO_USE_MIGRATION ? 1 : q->max_ranges;
 
+	return q->vq->num_free >= entries;
+}
+
+struct aero_request *aero_request_get(struct aero_balloon *b, struct aero_queue *q,
+				      enum aero_use use)
+{
+	struct aero_request *req = NULL;
+	unsigned int i = 0;
+	unsigned int end = q->reserved;
+
+	if (use == AERO_USE_TARGET) {
+		i = q->reserved;
+		end = AERO_REQUESTS;
+	} else if (use == AERO_USE_MIGRATION) {
+		i = AERO_REQUESTS;
+		end = AERO_REQUESTS + 1;
+	}
 	spin_lock(&b->lock);
-	for (; i < end && q->vq->num_free >= b->max_ranges; i++) {
+	for (; i < end && aero_has_room(q, use); i++) {
 		if (q->requests[i].busy)
 			continue;
 		req = &q->requests[i];
@@ -141,6 +167,7 @@ static void aero_request_idle(struct aero_request *req)
 {
 	req->pages = 0;
 	req->nents = 0;
+	req->replacing = false;
 	req->busy = false;
 }
 
@@ -155,10 +182,10 @@ void aero_request_put(struct aero_balloon *b, struct aero_request *req)
 static void aero_request_move(struct aero_request *req, struct page *page)
 {
 	list_move_tail(&page->lru, &req->chunks);
-	req->pages += 1UL << page_private(page);
+	req->pages += aero_chunk_pages(page);
 }
 
-static void aero_fill_ranges(struct aero_balloon *b, struct aero_request *req,
+static void aero_fill_ranges(struct aero_request *req, unsigned int max_ranges,
 			     struct list_head *from)
 {
 	struct page *page, *next, *start = NULL;
@@ -166,24 +193,42 @@ static void aero_fill_ranges(struct aero_balloon *b, struct aero_request *req,
 	unsigned int n = 0;
 	u64 len = 0;
 
-	sg_init_table(req->sg, b->max_ranges);
+	sg_init_table(req->sg, max_ranges);
 	list_for_each_entry_safe(page, next, from, lru) {
-		u64 bytes = (u64)PAGE_SIZE << page_private(page);
+		u64 bytes = (u64)PAGE_SIZE << aero_chunk_order(page);
 
 		if (!n || page_to_pfn(page) != end_pfn || len + bytes > AERO_RANGE_MAX) {
-			if (n == b->max_ranges)
+			if (n == max_ranges)
 				break;
 			n++;
 			start = page;
 			len = 0;
 		}
 		len += bytes;
-		end_pfn = page_to_pfn(page) + (1UL << page_private(page));
+		end_pfn = page_to_pfn(page) + aero_chunk_pages(page);
 		sg_set_page(&req->sg[n - 1], start, (unsigned int)len, 0);
 		aero_request_move(req, page);
 	}
 	sg_mark_end(&req->sg[n - 1]);
 	req->nents = n;
+}
+
+/* Returns how many entries there are then. */
+static unsigned int aero_add_pfns(struct aero_request *req, unsigned int n, struct page *page)
+{
+	unsigned int units = AERO_UNITS_PER_PAGE << aero_chunk_order(page);
+	u32 pfn = (u32)(page_to_phys(page) >> AERO_UNIT_SHIFT);
+	unsigned int i;
+
+	for (i = 0; i < units; i++)
+		req->pfns[n++] = cpu_to_le32(pfn + i);
+	return n;
+}
+
+static void aero_end_pfns(struct aero_request *req, unsigned int n)
+{
+	sg_init_one(req->sg, req->pfns, n * sizeof(*req->pfns));
+	req->nents = 1;
 }
 
 static void aero_fill_pfns(struct aero_request *req, struct list_head *from)
@@ -192,52 +237,95 @@ static void aero_fill_pfns(struct aero_request *req, struct list_head *from)
 	unsigned int n = 0;
 
 	list_for_each_entry_safe(page, next, from, lru) {
-		unsigned int units = AERO_UNITS_PER_PAGE << page_private(page);
-		u32 pfn = (u32)(page_to_phys(page) >> AERO_UNIT_SHIFT);
-		unsigned int i;
-
-		if (n + units > AERO_PFNS_MAX)
+		if (n + (AERO_UNITS_PER_PAGE << aero_chunk_order(page)) > AERO_PFNS_MAX)
 			break;
-		for (i = 0; i < units; i++)
-			req->pfns[n++] = cpu_to_le32(pfn + i);
+		n = aero_add_pfns(req, n, page);
 		aero_request_move(req, page);
 	}
-	sg_init_one(req->sg, req->pfns, n * sizeof(*req->pfns));
-	req->nents = 1;
+	aero_end_pfns(req, n);
 }
 
-void aero_request_fill(struct aero_balloon *b, struct aero_request *req, struct list_head *from)
+void aero_request_fill(struct aero_balloon *b, struct aero_queue *q, struct aero_request *req,
+		       struct list_head *from)
 {
 	if (b->scatter_gather)
-		aero_fill_ranges(b, req, from);
+		aero_fill_ranges(req, q->max_ranges, from);
 	else
 		aero_fill_pfns(req, from);
 }
 
+void aero_request_replace(struct aero_balloon *b, struct aero_request *req, struct page *page)
+{
+	req->replacing = true;
+	req->pages = 1;
+	if (b->scatter_gather) {
+		sg_init_table(req->sg, 1);
+		sg_set_page(req->sg, page, PAGE_SIZE, 0);
+		req->nents = 1;
+	} else {
+		aero_end_pfns(req, aero_add_pfns(req, 0, page));
+	}
+}
+
 int aero_submit(struct aero_balloon *b, struct aero_queue *q, struct aero_request *req)
 {
-	bool notify = false;
 	int err;
 
 	/* Without indirect descriptors, which validate() declines, this allocates nothing. */
 	spin_lock(&b->lock);
 	err = virtqueue_add_outbuf(q->vq, req->sg, req->nents, req, GFP_NOWAIT);
 	if (!err) {
-		q->pages_in_flight += req->pages;
+		if (!req->replacing)
+			q->pages_in_flight += req->pages;
 		q->pages += req->pages;
 		q->chains++;
 		q->descriptors += req->nents;
-		notify = virtqueue_kick_prepare(q->vq);
-		q->notifications += notify;
+		q->unannounced_pages += req->pages;
 	}
 	spin_unlock(&b->lock);
 
 	if (err)
 		dev_warn_ratelimited(&b->vdev->dev, "the %s queue did not take a buffer: %d\n",
 				     q->vq->name, err);
+	return err;
+}
+
+void aero_announce(struct aero_balloon *b, struct aero_queue *q)
+{
+	bool notify = false;
+
+	spin_lock(&b->lock);
+	if (q->unannounced_pages) {
+		notify = virtqueue_kick_prepare(q->vq);
+		q->notifications += notify;
+		q->unannounced_pages = 0;
+	}
+	spin_unlock(&b->lock);
 	if (notify)
 		virtqueue_notify(q->vq);
-	return err;
+	aero_watch_soon(b);
+}
+
+/* Under the lock. */
+static void aero_inflated(struct aero_balloon *b, struct aero_request *req)
+{
+	if (req->replacing)
+		b->isolated_pages--;
+	else
+		b->inflate.pages_in_flight -= req->pages;
+	aero_chunks_add(&b->held, &req->chunks);
+	b->inflate.answers++;
+	aero_request_idle(req);
+}
+
+/* Under the lock. */
+static void aero_deflated(struct aero_balloon *b, struct aero_request *req)
+{
+	if (!req->replacing)
+		b->deflate.pages_in_flight -= req->pages;
+	list_splice_tail_init(&req->chunks, &b->returned);
+	b->deflate.answers++;
+	aero_request_idle(req);
 }
 
 bool aero_reap(struct aero_balloon *b)
@@ -248,15 +336,11 @@ bool aero_reap(struct aero_balloon *b)
 
 	spin_lock(&b->lock);
 	while ((req = virtqueue_get_buf(b->inflate.vq, &len))) {
-		b->inflate.pages_in_flight -= req->pages;
-		aero_chunks_add(&b->held, &req->chunks);
-		aero_request_idle(req);
+		aero_inflated(b, req);
 		any = true;
 	}
 	while ((req = virtqueue_get_buf(b->deflate.vq, &len))) {
-		b->deflate.pages_in_flight -= req->pages;
-		list_splice_tail_init(&req->chunks, &b->returned);
-		aero_request_idle(req);
+		aero_deflated(b, req);
 		any = true;
 	}
 	spin_unlock(&b->lock);
@@ -267,44 +351,29 @@ bool aero_reap(struct aero_balloon *b)
 	return any;
 }
 
-/* These stay the host's. */
-static void aero_hold(struct aero_balloon *b, struct list_head *chunks)
+void aero_hold(struct aero_balloon *b, struct list_head *chunks)
 {
 	spin_lock(&b->lock);
 	aero_chunks_add(&b->held, chunks);
 	spin_unlock(&b->lock);
 }
 
-unsigned long aero_send_back(struct aero_balloon *b, unsigned long want, bool oom)
+long aero_send_back(struct aero_balloon *b, struct list_head *from, enum aero_use use)
 {
-	struct aero_request *req = aero_request_get(b, &b->deflate, oom);
-	unsigned long pages;
-	LIST_HEAD(chunks);
+	struct aero_request *req = aero_request_get(b, &b->deflate, use);
+	long pages;
+	int err;
 
 	if (!req)
 		return 0;
-	if (!b->scatter_gather)
-		want = min_t(unsigned long, want, AERO_PFNS_MAX / AERO_UNITS_PER_PAGE);
-
-	spin_lock(&b->lock);
-	aero_chunks_take(&b->held, want, &chunks);
-	spin_unlock(&b->lock);
-	if (list_empty(&chunks)) {
-		aero_request_put(b, req);
-		return 0;
-	}
-
-	aero_sort(&chunks);
-	aero_request_fill(b, req, &chunks);
-	/* More ranges than the chain takes. */
-	aero_hold(b, &chunks);
-
-	pages = req->pages;
-	if (!aero_submit(b, &b->deflate, req))
+	aero_request_fill(b, &b->deflate, req, from);
+	pages = (long)req->pages;
+	err = aero_submit(b, &b->deflate, req);
+	if (!err)
 		return pages;
-	aero_hold(b, &req->chunks);
+	list_splice_init(&req->chunks, from);
 	aero_request_put(b, req);
-	return 0;
+	return err;
 }
 
 void aero_free_returned(struct aero_balloon *b)

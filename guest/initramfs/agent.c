@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/klog.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -23,6 +24,8 @@
 #include <unistd.h>
 
 #define LINE_SIZE 512
+/* Of syslog(2); no header of user space names it. */
+#define SYSLOG_ACTION_READ_ALL 3
 
 static const struct {
     const char *driver; /* as commands and the kernel's command line name it */
@@ -167,6 +170,46 @@ static void cmd_cat(const char *args)
     show_file(args, show_line);
 }
 
+/* What the kernel has said, without priorities and times. */
+static void cmd_dmesg(const char *args)
+{
+    static char text[1 << 18];
+    int n = klogctl(SYSLOG_ACTION_READ_ALL, text, sizeof(text) - 1);
+    char *rest = text;
+    char *line;
+
+    (void)args;
+    if (n < 0) {
+        agent_error("the kernel's messages: %s", strerror(errno));
+        return;
+    }
+    text[n] = '\0';
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        char *said = strstr(line, "] ");
+        if (*line != '\0')
+            show_line(said != NULL ? said + 2 : line);
+    }
+    agent_ok("messages bytes=%d", n);
+}
+
+/* As files of /proc and /sys want it: one write, whose error is the answer. */
+static void cmd_put(const char *args)
+{
+    char path[256];
+    size_t n = strcspn(args, " ");
+    const char *text = args + n + strspn(args + n, " ");
+    int fd;
+
+    snprintf(path, sizeof(path), "%.*s", (int)n, args);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        agent_error("%s: %s", path, strerror(errno));
+    else
+        agent_ok("%s", path);
+    if (fd >= 0)
+        close(fd);
+}
+
 static void cmd_balloon_stats(const char *args)
 {
     static const char pattern[] = "/sys/kernel/debug/aerostat_balloon-*/stats";
@@ -224,6 +267,8 @@ static const struct {
     {"help", cmd_help, "this list"},
     {"meminfo", memory_info, "MemTotal, MemFree and MemAvailable in KiB"},
     {"fill", memory_fill, "MIB [SEED]: fills memory with a pattern and keeps it"},
+    {"fragment", memory_fragment,
+     "MIB [SEED]: the same in single pages, and gives every other one back"},
     {"verify", memory_verify, "checks the pattern in every page of it"},
     {"free", memory_free, "gives it back"},
     {"touch", memory_touch, "MIB: writes to each page of so much memory, and frees it"},
@@ -234,6 +279,8 @@ static const struct {
     {"load", cmd_load, "sg|stock [PARAMETER=VALUE...]: loads a balloon driver"},
     {"unload", cmd_unload, "unloads it"},
     {"cat", cmd_cat, "FILE: its lines, each after a '|'"},
+    {"put", cmd_put, "FILE TEXT: writes the text to it, in one piece"},
+    {"dmesg", cmd_dmesg, "what the kernel has said"},
     {"uptime", cmd_uptime, "milliseconds since the kernel started"},
     {"echo", cmd_echo, "TEXT: says it"},
     {"sh", cmd_shell, "a shell on the console"},

@@ -48,6 +48,7 @@ uint64_t memory_pattern(uint64_t seed, uint64_t offset);
 /* memory.c: each is a command with its arguments as one string, and answers. */
 void memory_info(const char *args);
 void memory_fill(const char *args);
+void memory_fragment(const char *args);
 void memory_verify(const char *args);
 void memory_free(const char *args);
 void memory_touch(const char *args);

@@ -12,10 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What fill left: one mapping at a time. */
+/* What fill or fragment left: one mapping at a time, of which every step-th page is there. */
 static struct {
     unsigned char *base;
     size_t len_bytes;
+    size_t step;
     uint64_t seed;
 } held;
 
@@ -100,33 +101,65 @@ static void release_held(void)
     held.len_bytes = 0;
 }
 
-/* fill MIB [SEED]: the kernel's default for transparent huge pages decides which pages it gets. */
-void memory_fill(const char *args)
+/* Maps so much in place of what was held. False, with an answer, when that cannot be. */
+static bool hold(size_t len_bytes, uint64_t seed, size_t step)
 {
-    size_t len_bytes;
-    uint64_t seed;
     void *base;
-    long start_ms = agent_uptime_ms();
 
-    if (!parse_mib(args, &len_bytes, &seed))
-        return;
     release_held();
     base = map_anonymous(len_bytes, 0);
     if (base == MAP_FAILED) {
         agent_error("mapping %zu MiB: %s", len_bytes / MEMORY_MIB, strerror(errno));
-        return;
+        return false;
     }
     /* A process started later must not keep it when it is freed here. */
     madvise(base, len_bytes, MADV_DONTFORK);
     held.base = base;
     held.len_bytes = len_bytes;
+    held.step = step;
     held.seed = seed;
-    for (size_t offset = 0; offset < len_bytes; offset += MEMORY_STRIDE) {
-        uint64_t word = memory_pattern(seed, offset);
+    return true;
+}
+
+static void write_pattern(void)
+{
+    for (size_t offset = 0; offset < held.len_bytes; offset += MEMORY_STRIDE) {
+        uint64_t word = memory_pattern(held.seed, offset);
         memcpy(held.base + offset, &word, sizeof(word));
     }
+}
+
+/* fill MIB [SEED]: the kernel's default for transparent huge pages decides which pages it gets. */
+void memory_fill(const char *args)
+{
+    size_t len_bytes;
+    uint64_t seed;
+    long start_ms = agent_uptime_ms();
+
+    if (!parse_mib(args, &len_bytes, &seed) || !hold(len_bytes, seed, 1))
+        return;
+    write_pattern();
     agent_ok("filled mib=%zu pages=%zu seed=%llu ms=%ld", len_bytes / MEMORY_MIB,
              len_bytes / MEMORY_PAGE, (unsigned long long)seed, agent_uptime_ms() - start_ms);
+}
+
+/*
+ * fragment MIB [SEED]: fills so much in single pages, which a kernel hands out one beside the other
+ * while it can, and frees every other one of them: what is free then has no neighbours.
+ */
+void memory_fragment(const char *args)
+{
+    size_t len_bytes;
+    uint64_t seed;
+
+    if (!parse_mib(args, &len_bytes, &seed) || !hold(len_bytes, seed, 2))
+        return;
+    madvise(held.base, len_bytes, MADV_NOHUGEPAGE);
+    write_pattern();
+    for (size_t offset = MEMORY_PAGE; offset < len_bytes; offset += 2 * MEMORY_PAGE)
+        madvise(held.base + offset, MEMORY_PAGE, MADV_DONTNEED);
+    agent_ok("fragmented mib=%zu freed_mib=%zu", len_bytes / MEMORY_MIB,
+             len_bytes / 2 / MEMORY_MIB);
 }
 
 static bool page_is_right(size_t page_offset)
@@ -145,19 +178,22 @@ void memory_verify(const char *args)
     size_t wrong = 0;
     size_t first_wrong = 0;
     size_t pages = held.len_bytes / MEMORY_PAGE;
+    size_t checked = 0;
 
     (void)args;
     if (held.base == NULL) {
         agent_error("nothing is filled");
         return;
     }
-    for (size_t page = 0; page < pages; page++)
+    for (size_t page = 0; page < pages; page += held.step) {
+        checked++;
         if (!page_is_right(page * MEMORY_PAGE) && wrong++ == 0)
             first_wrong = page;
+    }
     if (wrong > 0)
-        agent_error("verified pages=%zu wrong=%zu first_wrong=%zu", pages, wrong, first_wrong);
+        agent_error("verified pages=%zu wrong=%zu first_wrong=%zu", checked, wrong, first_wrong);
     else
-        agent_ok("verified pages=%zu wrong=0", pages);
+        agent_ok("verified pages=%zu wrong=0", checked);
 }
 
 void memory_free(const char *args)

@@ -100,6 +100,7 @@ vm_start() {
     vm_sock=$WORK/$vm.sock
     rm -f "$WORK/$vm".*
     mkfifo "$WORK/$vm.in"
+    : >"$WORK/$vm.out"
     "$AEROSTAT" run --kernel "$KERNEL" --initrd "$INITRD" --cmdline "$CMDLINE aerostat.driver=$driver" \
         --backing $backing --api-sock "$vm_sock" "$@" <>"$WORK/$vm.in" >"$WORK/$vm.out" 2>"$WORK/$vm.err" &
     vm_pid=$!

@@ -132,6 +132,40 @@ START_TEST(another_driver_with_other_features_finds_other_numbers)
 }
 END_TEST
 
+/* Only inflation has more than 1024 entries. */
+START_TEST(the_ring_of_inflation_grows_with_the_guest)
+{
+    static const struct {
+        uint64_t ram_bytes;
+        uint16_t size;
+    } guests[] = {{16 * MIB, 1024},  {256 * MIB, 1024}, {257 * MIB, 2048},
+                  {512 * MIB, 2048}, {GIB, 4096},       {64 * GIB, 4096}};
+    fx_finish();
+    fx_create_on(fake_ram_create(0, guests[_i].ram_bytes),
+                 (struct balloon_config){.scatter_gather = BALLOON_SG_AUTO});
+    const struct vdev *dev = balloon_vdev(fx.balloon);
+    ck_assert_uint_eq(dev->ops->vq_max_size(dev, F_SG, 0), guests[_i].size);
+    ck_assert_uint_eq(dev->ops->vq_max_size(dev, F_SG, 1), 1024);
+}
+END_TEST
+
+START_TEST(a_chain_fills_the_largest_ring)
+{
+    static struct mock_seg segs[4096];
+    for (size_t i = 0; i < ARRAY_LEN(segs); i++)
+        segs[i] = (struct mock_seg){.gpa = DATA + 2 * i * PAGE, .len = PAGE};
+    fx_finish();
+    fx_create_on(fake_ram_create(0, GIB),
+                 (struct balloon_config){.scatter_gather = BALLOON_SG_AUTO});
+    mock_driver_start(&fx.driver, F_SG, 2, ARRAY_LEN(segs), RINGS);
+    fake_ram_fill(fx.gm, DATA, 2 * ARRAY_LEN(segs) * PAGE, 1);
+    fx_send(0, segs, ARRAY_LEN(segs));
+    ck_assert_uint_eq(fx_info().inflate.descriptors, ARRAY_LEN(segs));
+    ck_assert_uint_eq(fx_info().freed_bytes, ARRAY_LEN(segs) * PAGE);
+    ck_assert_uint_eq(fx_info().inflate.notifications, 1);
+}
+END_TEST
+
 START_TEST(bit_3_is_no_queue_where_it_means_scatter_gather)
 {
     fx_finish();
@@ -165,6 +199,8 @@ Suite *queues_suite(void)
     tcase_add_checked_fixture(tc, setup, fx_finish);
     tcase_add_test(tc, every_combination_of_features_numbers_its_queues_without_holes);
     tcase_add_test(tc, another_driver_with_other_features_finds_other_numbers);
+    tcase_add_loop_test(tc, the_ring_of_inflation_grows_with_the_guest, 0, 6);
+    tcase_add_test(tc, a_chain_fills_the_largest_ring);
     tcase_add_test(tc, bit_3_is_no_queue_where_it_means_scatter_gather);
     tcase_add_test(tc, bit_3_cannot_mean_two_things);
     suite_add_tcase(suite, tc);

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash disable=SC2317  # functions are called through within
+# The kernel moves pages of the balloon, by compaction of memory: the host is told of each, nothing in use is lost, and what
+# driver and device count agrees. With targets that change meanwhile, and the driver's end.
+# shellcheck source=tests/e2e/lib.sh
+. "$LAB/lib.sh"
+scenario=migrate
+
+case $GROUND in
+nested) mem_mib=512 most_mib=128 rounds=3 ;;
+*) mem_mib=1024 most_mib=256 rounds=10 ;;
+esac
+
+counts_agree() {
+    ask 20 balloon_stats && look || return
+    driver_counts="$(fact inflate_chains) $(fact inflate_descriptors) $(fact inflate_pages)"
+    driver_counts="$driver_counts, $(fact deflate_chains) $(fact deflate_descriptors) $(fact deflate_pages)"
+    device_counts="$(shown inflate_chains) $(shown inflate_descriptors) $(($(shown inflate_bytes) / 4096))"
+    device_counts="$device_counts, $(shown deflate_chains) $(shown deflate_descriptors) $(($(shown deflate_bytes) / 4096))"
+    [ "$driver_counts" = "$device_counts" ]
+}
+
+# Nearly half of the guest's memory is single pages in use, and between them are single pages of the balloon.
+migrate() { # NAME LOAD-ARGUMENTS MOVED-AT-LEAST
+    local i=0 total name=$1
+    vm_start "$1" none --mem ${mem_mib}M --cpus 2 --balloon 0M && ask 10 "load $2" && ask 10 meminfo || return
+    total=$(fact MemTotal)
+    ask 120 "fragment $((($(fact MemFree) >> 10) - 64)) $SEED" && balloon $most_mib 60 || return
+    while [ $i -lt $rounds ]; do
+        # Half of it leaves and comes again, and is somewhere else then.
+        set_target $((most_mib / 2)) && ask 60 'put /proc/sys/vm/compact_memory 1' || return
+        set_target $most_mib && ask 60 'put /proc/sys/vm/compact_memory 1' || return
+        balloon $most_mib 60 && ask 60 'put /proc/sys/vm/compact_memory 1' || return
+        i=$((i + 1))
+    done
+    ask 60 verify || return
+    within 20 counts_agree
+    note "$name: $(fact isolations) pages isolated, $(fact migrations) moved, $(fact held_pages) held"
+    assert_ge "$name: pages moved" "$(fact migrations)" "$3"
+    assert_eq "$name: pages isolated still" "$(fact isolated_pages)" 0
+    assert_eq "$name: chains, descriptors, pages: inflated, deflated" "$driver_counts" "$device_counts"
+    assert_eq "$name: MiB in the balloon" "$(shown actual_mib)" $most_mib
+    assert_eq "$name: bytes in less bytes out" $(($(shown inflate_bytes) - $(shown deflate_bytes))) $((most_mib << 20))
+    assert_eq "$name: bad items, chains, rings" "$(shown bad_request) $(shown bad_chain) $(shown bad_ring)" "0 0 0"
+    ask 60 unload && ask 60 verify && ask 20 meminfo || return
+    assert_eq "$name: KiB that the guest has again" "$(fact MemTotal)" "$total"
+    vm_stop
+}
+
+# Compacted memory goes in whole pageblocks, which stay: then there is little to move.
+migrate chains sg 1
+[ -z "$vm_pid" ] || vm_kill
+migrate single-pages 'sg max_order=0' 100
+[ -z "$vm_pid" ] || vm_kill
+migrate page-numbers 'sg scatter_gather=0' 100
+finish
