@@ -165,9 +165,10 @@ static void check_hints(struct balloon *b, uint8_t command)
     require(ev_loop_run(loop) == 0);
     b->hint_current = command & 1; /* said by an earlier chain */
     balloon_hint_read(b, got, &items);
-    bool said = model_hints(gm, &chain, &want, &cmd);
+    bool current = command & 1;
+    bool said = model_hints(gm, &chain, COMMAND, &current, &want, &cmd);
     uint64_t stale = 0;
-    if (said ? cmd != COMMAND : !(command & 1)) {
+    if (!current) {
         stale = want.bytes;
         want.n = 0;
         want.bytes = 0;

@@ -68,10 +68,11 @@ void model_ranges(const struct gm *gm, const struct vq_chain *chain, bool writab
     }
 }
 
-bool model_hints(const struct gm *gm, const struct vq_chain *chain, struct model_items *out,
-                 uint32_t *cmd)
+bool model_hints(const struct gm *gm, const struct vq_chain *chain, uint32_t expected,
+                 bool *current, struct model_items *out, uint32_t *cmd)
 {
     bool said = false;
+    bool ended = false;
     model_ranges(gm, chain, true, out);
     for (size_t i = 0; i < chain->n; i++) {
         const struct vq_seg *seg = &chain->seg[i];
@@ -82,6 +83,8 @@ bool model_hints(const struct gm *gm, const struct vq_chain *chain, struct model
         *cmd = (uint32_t)le(bytes, sizeof(bytes));
         out->bad--;
         said = true;
+        ended = ended || (*cmd == 0 && *current);
+        *current = *cmd == expected && !ended;
     }
     return said;
 }

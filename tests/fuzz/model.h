@@ -42,10 +42,12 @@ void model_pfns(const struct gm *gm, const struct vq_chain *chain, struct model_
 
 /*
  * The chain of a hinting queue: writable descriptors are ranges, readable ones of four bytes
- * commands. The last command, if there is one, replaces *cmd. Returns whether there is one.
+ * commands. The last command, if there is one, replaces *cmd. *current: whether the ranges count,
+ * as an earlier chain left it and as this one does; a round that was expected and then ended with 0
+ * does not begin again. Returns whether there is a command.
  */
-bool model_hints(const struct gm *gm, const struct vq_chain *chain, struct model_items *out,
-                 uint32_t *cmd);
+bool model_hints(const struct gm *gm, const struct vq_chain *chain, uint32_t expected,
+                 bool *current, struct model_items *out, uint32_t *cmd);
 
 /* Returns how many mistakes the buffer has. */
 uint64_t model_stats(const struct gm *gm, const struct vq_chain *chain, struct model_stats *out);

@@ -119,6 +119,7 @@ static void read_chain(enum balloon_role role, const struct vq_chain *chain,
                        struct model_items *items)
 {
     struct model_stats stats;
+    bool current = false;
     switch (role) {
     case BALLOON_INFLATE:
     case BALLOON_DEFLATE:
@@ -132,7 +133,8 @@ static void read_chain(enum balloon_role role, const struct vq_chain *chain,
         break;
     case BALLOON_HINT:
         follow_command();
-        (void)model_hints(shadow.gm, chain, items, &shadow.guest_cmd);
+        /* Pages are allowed to go under the last command of a chain, whichever it is. */
+        (void)model_hints(shadow.gm, chain, shadow.host_cmd, &current, items, &shadow.guest_cmd);
         break;
     default:
         items->n = 0;
