@@ -43,6 +43,7 @@
 #define AERO_STATS_MAX (VIRTIO_BALLOON_S_DIRECT_RECLAIM + 1)
 /* Punching out a few GiB of resident 4 KiB pages takes the host seconds; past this it is dead. */
 #define AERO_OOM_ANSWER (5 * HZ)
+#define AERO_UNLOAD_ANSWER (10 * HZ)
 /* Chunks that are sorted at a time: enough to find neighbours in, soon done. */
 #define AERO_BATCH_CHUNKS 16384U
 
@@ -172,6 +173,8 @@ struct aero_balloon {
 	struct aero_chunks held;
 	unsigned long isolated_pages; /* in the kernel's hands, to be moved; the balloon's still */
 	bool migrating; /* one of them is */
+	struct list_head arrived; /* the page in its place, which the host has */
+	unsigned long oom_leaving_pages; /* being chosen by the OOM notifier */
 	struct list_head returned; /* answered by the host, to be freed */
 	wait_queue_head_t answered;
 
@@ -284,6 +287,12 @@ void aero_page_set_movable(struct aero_balloon *b, struct page *page);
 void aero_page_clear_movable(struct page *page);
 
 /*
+ * Once nothing new begins: waits for the migration under way, as long as a device may take to
+ * answer. Returns whether it has ended.
+ */
+bool aero_migration_wait(struct aero_balloon *b);
+
+/*
  * After the device's reset: no migration is under way then, and none begins. Before the queues are
  * deleted.
  */
@@ -310,7 +319,7 @@ struct aero_request *aero_request_get(struct aero_balloon *b, struct aero_queue 
 /* Makes an unsent request idle; its chunks, if any, go to b->returned. */
 void aero_request_put(struct aero_balloon *b, struct aero_request *req);
 
-/* Moves chunks from the sorted @from to @req of @q until it is full; neighbours share a descriptor. */
+/* Moves chunks from the sorted @from to @req of @q while it has room; neighbours are one range. */
 void aero_request_fill(struct aero_balloon *b, struct aero_queue *q, struct aero_request *req,
 		       struct list_head *from);
 

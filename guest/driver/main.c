@@ -101,6 +101,7 @@ static struct aero_balloon *aero_create(struct virtio_device *vdev)
 	spin_lock_init(&b->lock);
 	aero_chunks_init(&b->held);
 	INIT_LIST_HEAD(&b->returned);
+	INIT_LIST_HEAD(&b->arrived);
 	INIT_LIST_HEAD(&b->staged);
 	INIT_LIST_HEAD(&b->leaving);
 	init_waitqueue_head(&b->answered);
@@ -135,7 +136,7 @@ static int aero_start(struct aero_balloon *b)
 	aero_hinting_init(&b->hinting);
 	err = aero_transport_init(b, aero_answer);
 	if (err)
-		return err;
+		goto stopped;
 	err = aero_hinting_prepare(b);
 	if (err)
 		goto finish_transport;
@@ -156,6 +157,7 @@ stop_hinting:
 	aero_hinting_stop(b);
 finish_transport:
 	aero_transport_finish(b);
+stopped:
 	b->stopping = true;
 	b->over = true;
 	return err;
@@ -168,21 +170,34 @@ static void aero_stop_work(struct aero_balloon *b)
 	aero_stats_stop(b);
 }
 
+/* Ends the device's claim on whatever it has. The queues are there still, and lead nowhere. */
+static void aero_reset(struct aero_balloon *b)
+{
+	virtio_reset_device(b->vdev);
+	aero_migration_stop(b);
+}
+
 void aero_stop(struct aero_balloon *b, bool drain)
 {
 	unsigned int order;
 
 	WRITE_ONCE(b->stopping, true);
+	/*
+	 * A migration holds page locks, and can be the work function's own or what it waits for: it
+	 * ends first.
+	 */
+	drain = drain && aero_migration_wait(b);
+	if (!drain)
+		aero_reset(b);
 	if (b->deflate_on_oom)
 		unregister_oom_notifier(&b->oom_nb);
 	aero_stop_work(b);
 	aero_hinting_stop(b);
 	aero_unstage(b);
-	if (drain)
+	if (drain) {
 		aero_drain(b);
-
-	virtio_reset_device(b->vdev);
-	aero_migration_stop(b);
+		aero_reset(b);
+	}
 	aero_reporting_stop(b);
 	aero_transport_finish(b);
 	aero_stop_work(b);

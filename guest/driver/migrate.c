@@ -45,6 +45,8 @@ static void aero_putback(struct page *page)
 	b->isolated_pages--;
 	/* Inside the lock: whoever waits for the last one releases the balloon then. */
 	wake_up(&b->answered);
+	/* It may be one of those that have to leave. */
+	aero_run_now(b);
 	spin_unlock(&b->lock);
 }
 
@@ -147,9 +149,15 @@ static bool aero_migration_begin(struct aero_balloon *b)
 	return alone;
 }
 
+/* Only now can the new page leave the balloon: who takes it waits for its page lock. */
 static void aero_migration_end(struct aero_balloon *b)
 {
 	spin_lock(&b->lock);
+	if (!list_empty(&b->arrived)) {
+		b->isolated_pages--;
+		aero_chunks_add(&b->held, &b->arrived);
+		aero_run_now(b);
+	}
 	b->migrating = false;
 	wake_up(&b->answered);
 	spin_unlock(&b->lock);
@@ -212,6 +220,11 @@ static bool aero_none_isolated(struct aero_balloon *b)
 	none = !b->isolated_pages;
 	spin_unlock(&b->lock);
 	return none;
+}
+
+bool aero_migration_wait(struct aero_balloon *b)
+{
+	return wait_event_timeout(b->answered, aero_no_migration(b), AERO_UNLOAD_ANSWER) > 0;
 }
 
 void aero_migration_stop(struct aero_balloon *b)

@@ -15,6 +15,10 @@
 /* What is allocated before it is sent, so that the host has something to do meanwhile. */
 #define AERO_BATCH_PAGES ((unsigned long)SZ_1G >> PAGE_SHIFT)
 
+/* What is left of a zone's large free pieces: that part of it, and no less than so much. */
+#define AERO_SPARED_PART 64
+#define AERO_SPARED_PAGES ((unsigned long)SZ_4M >> PAGE_SHIFT)
+
 /* The balloon must not dip into the reserves that reclaim itself lives on. */
 #define AERO_GFP (GFP_HIGHUSER | __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
 
@@ -149,25 +153,64 @@ static bool aero_is_movable(unsigned int order)
 	return aero_can_migrate() && order < pageblock_order;
 }
 
-/* Only single pages are worth reclaiming for; for the larger orders not even kswapd is woken. */
-static struct page *aero_alloc_chunk(unsigned int order)
+/*
+ * A kernel whose free memory is all in pieces cannot even start a process, however much of it there
+ * is. So some of the large pieces of each zone that it allocates from are left.
+ */
+static bool aero_spares_large(const struct page *page)
 {
-	gfp_t gfp = aero_is_movable(order) ? AERO_GFP | __GFP_MOVABLE : AERO_GFP;
+	struct zone *zone = page_zone(page);
+	unsigned long left = 0;
+	int order;
+
+	if (zone_idx(zone) == ZONE_MOVABLE)
+		return true;
+	for (order = PAGE_ALLOC_COSTLY_ORDER; order <= AERO_MAX_ORDER; order++)
+		/* Changes at any moment; about so much is enough. */
+		left += data_race(zone->free_area[order].nr_free) << order;
+	return left >= max(zone_managed_pages(zone) / AERO_SPARED_PART, AERO_SPARED_PAGES);
+}
+
+/* Only single pages are worth reclaiming for; for the larger orders not even kswapd is woken. */
+static struct page *aero_alloc_chunk(unsigned int order, bool movable)
+{
+	gfp_t gfp = movable ? AERO_GFP | __GFP_MOVABLE : AERO_GFP;
 	struct page *page;
 
 	if (!order)
 		return alloc_pages(gfp, 0);
-	gfp &= ~__GFP_RECLAIM;
-	page = alloc_pages(gfp, order);
-	if (!page && order == pageblock_order && READ_ONCE(compact))
-		page = alloc_pages(gfp | __GFP_DIRECT_RECLAIM, order);
+	page = alloc_pages(gfp & ~__GFP_RECLAIM, order);
+	if (!page || aero_spares_large(page))
+		return page;
+	__free_pages(page, order);
+	return NULL;
+}
+
+/*
+ * A pageblock that the kernel makes room for. Of what can move, since only for that does it look
+ * through all memory. It does so only where there is none, hence the spared ones are taken aside.
+ */
+static struct page *aero_compact_chunk(unsigned int order)
+{
+	const gfp_t gfp = AERO_GFP | __GFP_MOVABLE;
+	struct page *page, *spared, *next;
+	LIST_HEAD(aside);
+
+	if (!READ_ONCE(compact) || !aero_can_migrate() || order != pageblock_order)
+		return NULL;
+	while ((page = alloc_pages(gfp & ~__GFP_RECLAIM, order)))
+		list_add(&page->lru, &aside);
+	page = alloc_pages(gfp & ~__GFP_KSWAPD_RECLAIM, order);
+	list_for_each_entry_safe(spared, next, &aside, lru)
+		__free_pages(spared, order);
 	return page;
 }
 
 /* Stages the chunk, in single pages if they are to be movable. Returns the number of parts. */
-static unsigned int aero_stage_chunk(struct aero_balloon *b, struct page *page, unsigned int order)
+static unsigned int aero_stage_chunk(struct aero_balloon *b, struct page *page, unsigned int order,
+				     bool movable)
 {
-	unsigned int part = aero_is_movable(order) ? 0 : order;
+	unsigned int part = movable ? 0 : order;
 	unsigned int n = 1U << (order - part);
 	unsigned int i;
 
@@ -178,7 +221,7 @@ static unsigned int aero_stage_chunk(struct aero_balloon *b, struct page *page, 
 		split_page(page, order);
 	for (i = 0; i < n; i++) {
 		set_page_private(page + i, part);
-		if (!part)
+		if (movable)
 			aero_page_set_movable(b, page + i);
 		list_add_tail(&page[i].lru, &b->staged);
 	}
@@ -207,11 +250,17 @@ bool aero_stage(struct aero_balloon *b, unsigned long want)
 	want = min(want, aero_available());
 	while (b->staged_pages < want && chunks < AERO_BATCH_CHUNKS && !READ_ONCE(b->stopping)) {
 		struct page *page;
+		bool movable;
 
 		order = min_t(unsigned int, order, ilog2(want - b->staged_pages));
-		page = aero_alloc_chunk(order);
+		movable = aero_is_movable(order);
+		page = aero_alloc_chunk(order, movable);
+		if (!page) {
+			page = aero_compact_chunk(order);
+			movable = true;
+		}
 		if (page)
-			chunks += aero_stage_chunk(b, page, order);
+			chunks += aero_stage_chunk(b, page, order, movable);
 		else if (order)
 			order--;
 		else

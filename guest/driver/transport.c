@@ -9,18 +9,22 @@
 
 #include "balloon.h"
 
-/* The longest range of whole units that fits a descriptor's 32-bit length (virtio 1.2, 2.7.5). */
-#define AERO_RANGE_MAX (U32_MAX - (1U << AERO_UNIT_SHIFT) + 1)
+/* A chain may not be longer, and so no descriptor of it (virtio 1.2, 2.7.5); whole units. */
+#define AERO_CHAIN_MAX (U32_MAX - (1U << AERO_UNIT_SHIFT) + 1)
 
 /* The requests for migration say one page each. */
 static int aero_queue_init(struct aero_balloon *b, struct aero_queue *q)
 {
+	unsigned int ring = virtqueue_get_vring_size(q->vq);
 	int i;
 
-	q->max_ranges = 1;
-	if (b->scatter_gather)
-		q->max_ranges = max((virtqueue_get_vring_size(q->vq) - 1) / AERO_REQUESTS, 1U);
 	q->unannounced_pages = 0;
+	if (ring <= AERO_REQUESTS) {
+		dev_err(&b->vdev->dev, "the %s queue has %u entries, and needs %u\n", q->vq->name,
+			ring, AERO_REQUESTS + 1);
+		return -EINVAL;
+	}
+	q->max_ranges = b->scatter_gather ? (ring - 1) / AERO_REQUESTS : 1;
 	for (i = 0; i <= AERO_REQUESTS; i++) {
 		struct aero_request *req = &q->requests[i];
 
@@ -101,10 +105,21 @@ int aero_transport_init(struct aero_balloon *b, vq_callback_t *callback)
 	return err;
 }
 
+/* Under the lock. */
+static void aero_request_idle(struct aero_request *req)
+{
+	req->pages = 0;
+	req->nents = 0;
+	req->replacing = false;
+	req->busy = false;
+}
+
+/* Nothing is in flight any more. */
 static void aero_collect(struct aero_balloon *b, struct aero_queue *q)
 {
 	int i;
 
+	spin_lock(&b->lock);
 	for (i = 0; i <= AERO_REQUESTS; i++) {
 		struct aero_request *req = &q->requests[i];
 
@@ -113,10 +128,12 @@ static void aero_collect(struct aero_balloon *b, struct aero_queue *q)
 		/* Its new page is the balloon's, to be freed with the rest; the old one is not. */
 		if (req->replacing && !list_empty(&req->chunks))
 			b->isolated_pages--;
-		aero_request_put(b, req);
+		list_splice_tail_init(&req->chunks, &b->returned);
+		aero_request_idle(req);
 	}
 	q->pages_in_flight = 0;
 	q->answers = q->chains;
+	spin_unlock(&b->lock);
 }
 
 void aero_transport_finish(struct aero_balloon *b)
@@ -162,15 +179,6 @@ struct aero_request *aero_request_get(struct aero_balloon *b, struct aero_queue 
 	return req;
 }
 
-/* Under the lock. */
-static void aero_request_idle(struct aero_request *req)
-{
-	req->pages = 0;
-	req->nents = 0;
-	req->replacing = false;
-	req->busy = false;
-}
-
 void aero_request_put(struct aero_balloon *b, struct aero_request *req)
 {
 	spin_lock(&b->lock);
@@ -191,13 +199,16 @@ static void aero_fill_ranges(struct aero_request *req, unsigned int max_ranges,
 	struct page *page, *next, *start = NULL;
 	unsigned long end_pfn = 0;
 	unsigned int n = 0;
-	u64 len = 0;
+	u64 len = 0, total = 0;
 
 	sg_init_table(req->sg, max_ranges);
 	list_for_each_entry_safe(page, next, from, lru) {
 		u64 bytes = (u64)PAGE_SIZE << aero_chunk_order(page);
 
-		if (!n || page_to_pfn(page) != end_pfn || len + bytes > AERO_RANGE_MAX) {
+		total += bytes;
+		if (total > AERO_CHAIN_MAX)
+			break;
+		if (!n || page_to_pfn(page) != end_pfn) {
 			if (n == max_ranges)
 				break;
 			n++;
@@ -309,11 +320,12 @@ void aero_announce(struct aero_balloon *b, struct aero_queue *q)
 /* Under the lock. */
 static void aero_inflated(struct aero_balloon *b, struct aero_request *req)
 {
-	if (req->replacing)
-		b->isolated_pages--;
-	else
+	if (req->replacing) {
+		list_splice_init(&req->chunks, &b->arrived);
+	} else {
 		b->inflate.pages_in_flight -= req->pages;
-	aero_chunks_add(&b->held, &req->chunks);
+		aero_chunks_add(&b->held, &req->chunks);
+	}
 	b->inflate.answers++;
 	aero_request_idle(req);
 }

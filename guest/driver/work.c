@@ -22,8 +22,6 @@
 #define AERO_OOM_PAUSE (10 * HZ)
 /* Given back at least, where requests are small: a guest in need is not fed by the spoonful. */
 #define AERO_OOM_PAGES (SZ_64M >> PAGE_SHIFT)
-/* A device that leaves a request unanswered for so long is dead; as AERO_OOM_ANSWER. */
-#define AERO_UNLOAD_ANSWER (10 * HZ)
 
 static unsigned int answer_timeout = 60;
 module_param(answer_timeout, uint, 0644);
@@ -53,7 +51,7 @@ void aero_answer(struct virtqueue *vq)
 /* What the balloon has and is not about to lose. Under the lock. */
 static unsigned long aero_pages(struct aero_balloon *b)
 {
-	return b->held.pages + b->isolated_pages + b->leaving_pages;
+	return b->held.pages + b->isolated_pages + b->leaving_pages + b->oom_leaving_pages;
 }
 
 /* Pages to inflate to reach the target; negative: to deflate. Requests in flight count as done. */
@@ -223,12 +221,17 @@ static unsigned long aero_oom_send(struct aero_balloon *b)
 	long pages = 0;
 
 	spin_lock(&b->lock);
+	b->oom_leaving_pages = b->held.pages;
 	aero_chunks_take(b, ULONG_MAX, &chunks);
+	b->oom_leaving_pages -= b->held.pages;
 	spin_unlock(&b->lock);
 	aero_sort(&chunks);
 	if (!list_empty(&chunks))
 		pages = aero_send_back(b, &chunks, AERO_USE_OOM);
-	aero_hold(b, &chunks);
+	spin_lock(&b->lock);
+	aero_chunks_add(&b->held, &chunks);
+	b->oom_leaving_pages = 0;
+	spin_unlock(&b->lock);
 	return (unsigned long)max(pages, 0L);
 }
 

@@ -8,8 +8,8 @@ scenario=fragments
 
 mem_mib=1024
 case $GROUND in
-nested) ask_mib=128 ;;
-*) ask_mib=256 ;;
+nested) ask_mib=128 runs=1 ;;
+*) ask_mib=256 runs='1 2 3' ;;
 esac
 # Large pieces of memory are left over before; they go first, and are not what this is about.
 rest_mib=128
@@ -31,13 +31,10 @@ vcpu_us() {
     echo $sum
 }
 
-# Appends to the rows: DRIVER MICROSECONDS NOTIFICATIONS DESCRIPTORS VCPU-MICROSECONDS GUEST-TICKS.
-measure() { # DRIVER
+# One inflation; appends to the rows: DRIVER MICROSECONDS NOTIFICATIONS DESCRIPTORS VCPU-MICROSECONDS GUEST-TICKS.
+inflate() { # DRIVER
     local notifications descriptors ticks_before us_before
-    vm_start "fragments-$1" "$1" --mem ${mem_mib}M --cpus 1 --balloon 0M && ask 10 meminfo || return
-    ask 120 "fragment $((($(fact MemFree) >> 10) - rest_mib))" && balloon $((rest_mib - 32)) 60 || return
-    ask 10 'cat /proc/buddyinfo' || return
-    note "$1: free pieces by order: $(printf '%s\n' "$facts" | sed -n 's/^@ | //p' | tr -s '\n ' '; ')"
+    balloon $((rest_mib - 32)) 60 || return
     notifications=$(shown inflate_notifications) descriptors=$(shown inflate_descriptors)
     guest_ticks || return
     ticks_before=$ticks us_before=$(vcpu_us)
@@ -46,10 +43,22 @@ measure() { # DRIVER
     guest_ticks || return
     echo "$1 $(($(shown change_ns) / 1000)) $(($(shown inflate_notifications) - notifications))" \
         "$(($(shown inflate_descriptors) - descriptors)) $((us - us_before)) $((ticks - ticks_before))" >>"$rows"
-    ask 60 verify && balloon 0 120 && ask 60 verify && vm_stop
+    ask 60 verify && balloon 0 120 && ask 60 verify
 }
 
-field() { awk -v driver="$1" -v n="$2" '$1 == driver { print $n }' "$rows"; }
+measure() { # DRIVER
+    vm_start "fragments-$1" "$1" --mem ${mem_mib}M --cpus 1 --balloon 0M && ask 10 meminfo || return
+    ask 120 "fragment $((($(fact MemFree) >> 10) - rest_mib))" && ask 10 'cat /proc/buddyinfo' || return
+    note "$1: free pieces by order: $(printf '%s\n' "$facts" | sed -n 's/^@ | //p' | tr -s '\n ' '; ')"
+    for _ in $runs; do
+        inflate "$1" || return
+    done
+    vm_stop
+}
+
+# The least of a figure: a machine that is busy elsewhere only adds. The most is what counts of notifications.
+least() { awk -v driver="$1" -v n="$2" '$1 == driver && (least == "" || $n < least) { least = $n } END { print least }' "$rows"; }
+most() { awk -v driver="$1" -v n="$2" '$1 == driver && $n > most { most = $n } END { print most }' "$rows"; }
 
 rows=$WORK/rows
 : >"$rows"
@@ -60,7 +69,7 @@ done
 awk -v mib=$ask_mib '{
     printf "fragments: %d MiB in single pages, %s: %.0f ms, %d notifications, %d descriptors, %.0f ms of the vCPU, %d ticks of the guest\n",
         mib, $1 == "stock" ? "page numbers" : "chains", $2 / 1000, $3, $4, $5 / 1000, $6 }' "$rows"
-assert_le "10 times the notifications with chains, against those with page numbers" $(($(field sg 3) * 10)) "$(field stock 3)"
+assert_le "10 times the notifications with chains, against those with page numbers" $(($(most sg 3) * 10)) "$(least stock 3)"
 # In the nested ground the outer machine's one processor is emulated, and what a vCPU waits for is counted with it.
-[ "$GROUND" = nested ] || assert_le "microseconds of the vCPU with chains" "$(field sg 5)" "$(field stock 5)"
+[ "$GROUND" = nested ] || assert_le "microseconds of the vCPU with chains" "$(least sg 5)" "$(least stock 5)"
 finish

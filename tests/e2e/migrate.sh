@@ -47,10 +47,8 @@ migrate() { # NAME LOAD-ARGUMENTS MOVED-AT-LEAST
     vm_stop
 }
 
-# Compacted memory goes in whole pageblocks, which stay: then there is little to move.
-migrate chains sg 1
-[ -z "$vm_pid" ] || vm_kill
-migrate single-pages 'sg max_order=0' 100
+# Nothing as large as a pageblock, which would stay where it is.
+migrate chains 'sg max_order=8' 100
 [ -z "$vm_pid" ] || vm_kill
 migrate page-numbers 'sg scatter_gather=0' 100
 finish
