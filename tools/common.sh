@@ -64,6 +64,8 @@ need_packages() {
 
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmicrohttpd-dev)
 GUEST_PACKAGES=(make gcc libc6-dev busybox-static cpio kmod xz-utils)
+# For the initramfs of a kernel that has the drivers built in.
+BUNDLED_PACKAGES=(gcc libc6-dev musl-tools cpio)
 LAB_PACKAGES=(qemu-system-x86 busybox-static cpio)
 
 # True where a stock kernel runs directly: hardware virtualization, and a /dev/kvm that opens.

@@ -4,7 +4,7 @@
  *
  * Each answer line starts with "@ "; the last one of an answer with "@ ok" or "@ error". When the
  * guest is up it says "@ ready". The command "help" lists the rest. On the kernel's command line,
- * aerostat.driver=sg|stock|none says which balloon driver is loaded (default: sg), and
+ * aerostat.driver=sg|stock|none says which driver gets the balloon (default: sg), and
  * aerostat.shell gives a shell before the first command.
  */
 #define _GNU_SOURCE
@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/klog.h>
 #include <sys/reboot.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,15 +25,6 @@
 #define LINE_SIZE 512
 /* Of syslog(2); no header of user space names it. */
 #define SYSLOG_ACTION_READ_ALL 3
-
-static const struct {
-    const char *driver; /* as commands and the kernel's command line name it */
-    const char *module;
-} drivers[] = {
-    {"sg", "aerostat_balloon"},
-    {"stock", "virtio_balloon"},
-};
-#define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
 
 /* One write a line, so that a kernel message cannot come between. */
 static void __attribute__((format(printf, 2, 0)))
@@ -82,54 +72,6 @@ long agent_uptime_ms(void)
 
     clock_gettime(CLOCK_BOOTTIME, &now);
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* The module of the driver that args starts with; *out_rest is what follows. */
-static const char *find_driver(const char *args, const char **out_rest)
-{
-    for (size_t i = 0; i < DRIVERS; i++) {
-        size_t n = strlen(drivers[i].driver);
-        if (strncmp(args, drivers[i].driver, n) == 0 && (args[n] == ' ' || args[n] == '\0')) {
-            *out_rest = args + n + strspn(args + n, " ");
-            return drivers[i].module;
-        }
-    }
-    return NULL;
-}
-
-static void cmd_load(const char *args)
-{
-    const char *params;
-    const char *module = find_driver(args, &params);
-    int err;
-
-    if (module == NULL) {
-        agent_error("load wants sg or stock, and module parameters, not '%s'", args);
-        return;
-    }
-    err = boot_load_module(module, params);
-    if (err < 0)
-        agent_error("loading %s: %s", module, strerror(-err));
-    else
-        agent_ok("loaded %s", module);
-}
-
-static void cmd_unload(const char *args)
-{
-    long start_ms = agent_uptime_ms();
-
-    (void)args;
-    for (size_t i = 0; i < DRIVERS; i++) {
-        if (syscall(SYS_delete_module, drivers[i].module, O_NONBLOCK) == 0) {
-            agent_ok("unloaded %s ms=%ld", drivers[i].module, agent_uptime_ms() - start_ms);
-            return;
-        }
-        if (errno != ENOENT) {
-            agent_error("unloading %s: %s", drivers[i].module, strerror(errno));
-            return;
-        }
-    }
-    agent_error("no balloon driver is loaded");
 }
 
 static void show_line(const char *line)
@@ -237,8 +179,10 @@ static void cmd_echo(const char *args)
 static void cmd_shell(const char *args)
 {
     (void)args;
-    shell_run();
-    agent_ok("shell ended");
+    if (shell_run())
+        agent_ok("shell ended");
+    else
+        agent_error("this image has no shell");
 }
 
 static void cmd_poweroff(const char *args)
@@ -276,8 +220,8 @@ static const struct {
     {"soak", soak_command,
      "start SEED MIB THREADS | check | stop: patterns in memory that comes and goes"},
     {"balloon_stats", cmd_balloon_stats, "the counters of the sg driver"},
-    {"load", cmd_load, "sg|stock [PARAMETER=VALUE...]: loads a balloon driver"},
-    {"unload", cmd_unload, "unloads it"},
+    {"load", driver_load, "sg|stock [PARAMETER=VALUE...]: gives the balloon to that driver"},
+    {"unload", driver_unload, "takes it away again"},
     {"cat", cmd_cat, "FILE: its lines, each after a '|'"},
     {"put", cmd_put, "FILE TEXT: writes the text to it, in one piece"},
     {"dmesg", cmd_dmesg, "what the kernel has said"},
@@ -346,26 +290,6 @@ static void serve(void)
     }
 }
 
-static void load_boot_driver(void)
-{
-    char driver[64] = "sg";
-    const char *params;
-    const char *module;
-    int err;
-
-    boot_cmdline_value("aerostat.driver", driver, sizeof(driver));
-    if (strcmp(driver, "none") == 0)
-        return;
-    module = find_driver(driver, &params);
-    if (module == NULL) {
-        agent_line("note aerostat.driver=%s is none of sg, stock, none", driver);
-        return;
-    }
-    err = boot_load_module(module, params);
-    if (err < 0)
-        agent_line("note module %s: %s", module, strerror(-err));
-}
-
 int main(void)
 {
     struct utsname uts;
@@ -374,12 +298,12 @@ int main(void)
     boot_mount();
     boot_console();
     boot_modules();
-    load_boot_driver();
+    driver_start_chosen();
     uname(&uts);
     agent_line("ready %ld kernel=%s cpus=%ld init_ms=%ld", agent_uptime_ms(), uts.release,
                sysconf(_SC_NPROCESSORS_ONLN), init_ms);
-    if (boot_cmdline_has("aerostat.shell"))
-        shell_run();
+    if (boot_cmdline_has("aerostat.shell") && !shell_run())
+        agent_line("note this image has no shell");
     serve();
     /* Without a console there is nobody to talk to, and process 1 must not return. */
     for (;;)

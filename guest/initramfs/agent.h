@@ -33,8 +33,17 @@ bool boot_cmdline_value(const char *key, char *out, unsigned size);
 /* Loads /lib/modules/<name>.ko with these parameters. Returns 0 or -errno. */
 int boot_load_module(const char *name, const char *params);
 
-/* shell.c: runs busybox's shell on the console, sane until it ends and raw again then. */
-void shell_run(void);
+/* driver.c: the commands load and unload, each with its arguments as one string; they answer. */
+void driver_load(const char *args);
+void driver_unload(const char *args);
+/* Gives the balloon to the driver that the kernel's command line names. */
+void driver_start_chosen(void);
+
+/*
+ * shell.c: runs busybox's shell on the console, sane until it ends and raw again then. Returns
+ * false where the image has none.
+ */
+bool shell_run(void);
 
 #define MEMORY_MIB  ((size_t)1 << 20)
 #define MEMORY_PAGE ((size_t)4096)

@@ -7,6 +7,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define BUSYBOX "/bin/busybox"
+
 static void console_sane(struct termios *tio)
 {
     tio->c_iflag |= ICRNL | IXON;
@@ -15,13 +17,15 @@ static void console_sane(struct termios *tio)
     tcsetattr(0, TCSANOW, tio);
 }
 
-void shell_run(void)
+bool shell_run(void)
 {
     struct termios raw;
     struct termios sane;
     bool is_terminal = tcgetattr(0, &raw) == 0;
     pid_t pid;
 
+    if (access(BUSYBOX, X_OK) != 0)
+        return false;
     if (is_terminal) {
         sane = raw;
         console_sane(&sane);
@@ -29,12 +33,13 @@ void shell_run(void)
     pid = fork();
     if (pid == 0) {
         /* A session of its own on the terminal behind /dev/console, so that job control works. */
-        execl("/bin/busybox", "sh", "-c",
-              "/bin/busybox --install -s /bin; exec setsid cttyhack sh -l", (char *)NULL);
+        execl(BUSYBOX, "sh", "-c", BUSYBOX " --install -s /bin; exec setsid cttyhack sh -l",
+              (char *)NULL);
         _exit(127);
     }
     while (pid > 0 && waitpid(pid, NULL, 0) < 0)
         ;
     if (is_terminal)
         tcsetattr(0, TCSADRAIN, &raw);
+    return true;
 }
