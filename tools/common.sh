@@ -64,7 +64,8 @@ need_packages() {
 
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libmicrohttpd-dev)
 GUEST_PACKAGES=(make gcc libc6-dev busybox-static cpio kmod xz-utils)
-# For the initramfs of a kernel that has the drivers built in.
+# For the bundled kernel, beside what its architecture needs; and for its initramfs.
+KERNEL_PACKAGES=(make gcc libc6-dev flex bison bc patch xz-utils)
 BUNDLED_PACKAGES=(gcc libc6-dev musl-tools cpio)
 LAB_PACKAGES=(qemu-system-x86 busybox-static cpio)
 

@@ -219,7 +219,7 @@ START_TEST(every_example_in_configs_loads_and_passes_the_checks)
         n++;
     }
     closedir(dir);
-    ck_assert_int_ge(n, 7);
+    ck_assert_int_ge(n, 9);
 }
 END_TEST
 
