@@ -91,6 +91,7 @@ struct aero_queue {
 
 	u64 chains;
 	u64 answers; /* of those chains */
+	u64 announced; /* chains when the host was last notified */
 	u64 descriptors;
 	u64 notifications;
 	u64 pages;
@@ -334,6 +335,12 @@ int aero_submit(struct aero_balloon *b, struct aero_queue *q, struct aero_reques
 
 /* Notifies the host of what is in the ring, if it wants to be. */
 void aero_announce(struct aero_balloon *b, struct aero_queue *q);
+
+/*
+ * The same unless it has yet to answer what it was notified of: by then it may have found the rest
+ * by itself, and if not, the answer runs the work function, which comes here again.
+ */
+void aero_announce_to_idle(struct aero_balloon *b, struct aero_queue *q);
 
 /*
  * Takes the host's answers: inflated chunks are held then, deflated ones are in b->returned.

@@ -198,9 +198,10 @@ static struct page *aero_compact_chunk(unsigned int order)
 
 	if (!READ_ONCE(compact) || !aero_can_migrate() || order != pageblock_order)
 		return NULL;
-	while ((page = alloc_pages(gfp & ~__GFP_RECLAIM, order)))
+	while ((page = alloc_pages(gfp & ~__GFP_RECLAIM, order)) && !aero_spares_large(page))
 		list_add(&page->lru, &aside);
-	page = alloc_pages(gfp & ~__GFP_KSWAPD_RECLAIM, order);
+	if (!page)
+		page = alloc_pages(gfp & ~__GFP_KSWAPD_RECLAIM, order);
 	list_for_each_entry_safe(spared, next, &aside, lru)
 		__free_pages(spared, order);
 	return page;

@@ -133,6 +133,7 @@ static void aero_collect(struct aero_balloon *b, struct aero_queue *q)
 	}
 	q->pages_in_flight = 0;
 	q->answers = q->chains;
+	q->announced = q->chains;
 	spin_unlock(&b->lock);
 }
 
@@ -301,20 +302,31 @@ int aero_submit(struct aero_balloon *b, struct aero_queue *q, struct aero_reques
 	return err;
 }
 
-void aero_announce(struct aero_balloon *b, struct aero_queue *q)
+static void aero_announce_if(struct aero_balloon *b, struct aero_queue *q, bool idle_only)
 {
 	bool notify = false;
 
 	spin_lock(&b->lock);
-	if (q->unannounced_pages) {
+	if (q->unannounced_pages && (!idle_only || q->answers >= q->announced)) {
 		notify = virtqueue_kick_prepare(q->vq);
 		q->notifications += notify;
 		q->unannounced_pages = 0;
+		q->announced = q->chains;
 	}
 	spin_unlock(&b->lock);
 	if (notify)
 		virtqueue_notify(q->vq);
 	aero_watch_soon(b);
+}
+
+void aero_announce(struct aero_balloon *b, struct aero_queue *q)
+{
+	aero_announce_if(b, q, false);
+}
+
+void aero_announce_to_idle(struct aero_balloon *b, struct aero_queue *q)
+{
+	aero_announce_if(b, q, true);
 }
 
 /* Under the lock. */

@@ -196,8 +196,8 @@ static void aero_work(struct work_struct *work)
 			more = gap < 0 && aero_deflate(b, -gap);
 		cond_resched();
 	}
-	aero_announce(b, &b->inflate);
-	aero_announce(b, &b->deflate);
+	aero_announce_to_idle(b, &b->inflate);
+	aero_announce_to_idle(b, &b->deflate);
 	aero_wait_begins(b);
 }
 

@@ -11,6 +11,8 @@ case $GROUND in
 nested) ask_mib=128 runs=1 ;;
 *) ask_mib=256 runs='1 2 3' ;;
 esac
+# The kernel would put memory together by itself, now and then.
+CMDLINE="$CMDLINE sysctl.vm.compaction_proactiveness=0"
 # Large pieces of memory are left over before; they go first, and are not what this is about.
 rest_mib=128
 
@@ -56,7 +58,9 @@ measure() { # DRIVER
     vm_stop
 }
 
-# The least of a figure: a machine that is busy elsewhere only adds. The most is what counts of notifications.
+# The least of a figure: a machine that is busy elsewhere only adds. Of notifications the most counts with chains; with page
+# numbers, whose every array is a way to the host and back, as many as there are arrays: a notification falls away where the
+# host happens to look before it comes.
 least() { awk -v driver="$1" -v n="$2" '$1 == driver && (least == "" || $n < least) { least = $n } END { print least }' "$rows"; }
 most() { awk -v driver="$1" -v n="$2" '$1 == driver && $n > most { most = $n } END { print most }' "$rows"; }
 
@@ -69,7 +73,8 @@ done
 awk -v mib=$ask_mib '{
     printf "fragments: %d MiB in single pages, %s: %.0f ms, %d notifications, %d descriptors, %.0f ms of the vCPU, %d ticks of the guest\n",
         mib, $1 == "stock" ? "page numbers" : "chains", $2 / 1000, $3, $4, $5 / 1000, $6 }' "$rows"
-assert_le "10 times the notifications with chains, against those with page numbers" $(($(most sg 3) * 10)) "$(least stock 3)"
+assert_le "10 times the notifications with chains, against the arrays of page numbers" $(($(most sg 3) * 10)) "$(least stock 4)"
+assert_ge "descriptors with chains: pages without neighbours" "$(least sg 4)" $((ask_mib * 256 / 2))
 # In the nested ground the outer machine's one processor is emulated, and what a vCPU waits for is counted with it.
 [ "$GROUND" = nested ] || assert_le "microseconds of the vCPU with chains" "$(least sg 5)" "$(least stock 5)"
 finish

@@ -29,7 +29,8 @@ if [ -n "$source" ] && command -v perl >/dev/null; then
         --occurrence=1 2>/dev/null
     checkpatch=$(find "$work" -name checkpatch.pl)
     for file in "$top"/guest/driver/*.[ch]; do
-        perl "$checkpatch" --no-tree --strict --terse --no-summary --max-line-length=100 --ignore $ignored -f "$file" 2>"$work/err" || bad=1
+        # It leaves a file where it is started.
+        (cd "$work" && perl "$checkpatch" --no-tree --strict --terse --no-summary --max-line-length=100 --ignore $ignored -f "$file" 2>err) || bad=1
     done
     echo "checked with W=1, sparse and checkpatch"
 else
