@@ -136,10 +136,7 @@ for driver in stock sg; do
         [ -z "$vm_pid" ] || vm_kill
     done
 done
-# In the nested ground the way to the device and back is what costs most, and there PFN makes it a thousand times.
-idle_times=20
-[ "$GROUND" != nested ] || idle_times=40
-compare_times "untouched|again" $idle_times
+compare_times "untouched|again" 20
 # Of populated memory in 4 KiB pages both forms pay the host's work for each page; only the rest differs.
 if [ "$backing" = 4k ]; then compare_times touched 1; else compare_times touched 20; fi
 compare_times touched-2M 20
