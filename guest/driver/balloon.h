@@ -248,9 +248,10 @@ void aero_chunks_del_page(struct aero_chunks *chunks, struct page *page);
 /*
  * Moves at most @max_pages held pages in at most AERO_BATCH_CHUNKS chunks to the empty list @to,
  * large ones first. Splits a chunk where only larger ones are left, so that any number of pages can
- * be taken. Under the lock.
+ * be taken. Returns how many. Under the lock.
  */
-void aero_chunks_take(struct aero_balloon *b, unsigned long max_pages, struct list_head *to);
+unsigned long aero_chunks_take(struct aero_balloon *b, unsigned long max_pages,
+			       struct list_head *to);
 
 /* Sorts a list of chunks by address. */
 void aero_sort(struct list_head *chunks);
@@ -353,9 +354,9 @@ void aero_hold(struct aero_balloon *b, struct list_head *chunks);
 
 /*
  * One request's worth of @from, which is sorted, goes on the deflate queue; aero_announce() has to
- * follow. Returns how many pages; 0 if no request is idle, and -errno if the queue takes none.
+ * follow. Returns how many pages; 0 if no request is idle, or the queue takes none.
  */
-long aero_send_back(struct aero_balloon *b, struct list_head *from, enum aero_use use);
+unsigned long aero_send_back(struct aero_balloon *b, struct list_head *from, enum aero_use use);
 
 /* Frees what is in b->returned. Process context. */
 void aero_free_returned(struct aero_balloon *b);
@@ -364,6 +365,9 @@ void aero_free_returned(struct aero_balloon *b);
 
 void aero_work_init(struct aero_balloon *b);
 void aero_run_now(struct aero_balloon *b);
+
+/* Takes the host's answers, and looks whether @req has got its own. Process context. */
+bool aero_request_answered(struct aero_balloon *b, struct aero_request *req);
 
 /* For inflate and deflate. */
 void aero_answer(struct virtqueue *vq);

@@ -205,7 +205,7 @@ void aero_stop(struct aero_balloon *b, bool drain)
 	aero_migration_finish(b);
 
 	aero_free_returned(b);
-	aero_hold(b, &b->leaving);
+	aero_free_chunks(b, &b->leaving);
 	b->leaving_pages = 0;
 	for (order = 0; order <= AERO_MAX_ORDER; order++) {
 		aero_free_chunks(b, &b->held.by_order[order]);

@@ -53,16 +53,7 @@ static void aero_putback(struct page *page)
 /* True also when there will be no answer. */
 static bool aero_replace_answered(struct aero_balloon *b, struct aero_request *req)
 {
-	bool answered;
-
-	if (READ_ONCE(b->over))
-		return true;
-	if (aero_reap(b))
-		aero_run_now(b);
-	spin_lock(&b->lock);
-	answered = !req->busy;
-	spin_unlock(&b->lock);
-	return answered;
+	return READ_ONCE(b->over) || aero_request_answered(b, req);
 }
 
 /* The new page comes into the balloon in place of one of those isolated. Returns 0 or -errno. */

@@ -100,7 +100,8 @@ static bool aero_chunks_split(struct aero_balloon *b)
 	return false;
 }
 
-void aero_chunks_take(struct aero_balloon *b, unsigned long max_pages, struct list_head *to)
+unsigned long aero_chunks_take(struct aero_balloon *b, unsigned long max_pages,
+			       struct list_head *to)
 {
 	struct aero_chunks *chunks = &b->held;
 	unsigned long taken = 0;
@@ -123,6 +124,7 @@ void aero_chunks_take(struct aero_balloon *b, unsigned long max_pages, struct li
 			}
 		}
 	} while (taken < max_pages && n < AERO_BATCH_CHUNKS && aero_chunks_split(b));
+	return taken;
 }
 
 static int aero_compare(void *unused, const struct list_head *a, const struct list_head *b)

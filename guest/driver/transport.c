@@ -382,22 +382,20 @@ void aero_hold(struct aero_balloon *b, struct list_head *chunks)
 	spin_unlock(&b->lock);
 }
 
-long aero_send_back(struct aero_balloon *b, struct list_head *from, enum aero_use use)
+unsigned long aero_send_back(struct aero_balloon *b, struct list_head *from, enum aero_use use)
 {
 	struct aero_request *req = aero_request_get(b, &b->deflate, use);
-	long pages;
-	int err;
+	unsigned long pages;
 
 	if (!req)
 		return 0;
 	aero_request_fill(b, &b->deflate, req, from);
-	pages = (long)req->pages;
-	err = aero_submit(b, &b->deflate, req);
-	if (!err)
+	pages = req->pages;
+	if (!aero_submit(b, &b->deflate, req))
 		return pages;
 	list_splice_init(&req->chunks, from);
 	aero_request_put(b, req);
-	return err;
+	return 0;
 }
 
 void aero_free_returned(struct aero_balloon *b)

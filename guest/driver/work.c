@@ -54,6 +54,12 @@ static unsigned long aero_pages(struct aero_balloon *b)
 	return b->held.pages + b->isolated_pages + b->leaving_pages + b->oom_leaving_pages;
 }
 
+/* With those on their way, too. */
+static unsigned long aero_claimed_pages(struct aero_balloon *b)
+{
+	return aero_pages(b) + b->inflate.pages_in_flight + b->deflate.pages_in_flight;
+}
+
 /* Pages to inflate to reach the target; negative: to deflate. Requests in flight count as done. */
 static long aero_gap(struct aero_balloon *b)
 {
@@ -129,9 +135,7 @@ static bool aero_inflate(struct aero_balloon *b, unsigned long want)
 static void aero_choose(struct aero_balloon *b, unsigned long want)
 {
 	spin_lock(&b->lock);
-	b->leaving_pages = b->held.pages;
-	aero_chunks_take(b, want, &b->leaving);
-	b->leaving_pages -= b->held.pages;
+	b->leaving_pages = aero_chunks_take(b, want, &b->leaving);
 	spin_unlock(&b->lock);
 	aero_sort(&b->leaving);
 }
@@ -147,7 +151,7 @@ static void aero_unchoose(struct aero_balloon *b)
 static bool aero_deflate(struct aero_balloon *b, unsigned long want)
 {
 	u64 begin = ktime_get_ns();
-	long pages;
+	unsigned long pages;
 
 	if (list_empty(&b->leaving))
 		aero_choose(b, want);
@@ -155,10 +159,8 @@ static bool aero_deflate(struct aero_balloon *b, unsigned long want)
 		return false;
 	pages = aero_send_back(b, &b->leaving, AERO_USE_TARGET);
 	b->send_ns += ktime_get_ns() - begin;
-	if (pages <= 0)
-		return false;
-	b->leaving_pages -= (unsigned long)pages;
-	return true;
+	b->leaving_pages -= pages;
+	return pages > 0;
 }
 
 /* The time until the next run is the host's if it has something to do. */
@@ -201,7 +203,7 @@ static void aero_work(struct work_struct *work)
 	aero_wait_begins(b);
 }
 
-static bool aero_oom_answered(struct aero_balloon *b)
+bool aero_request_answered(struct aero_balloon *b, struct aero_request *req)
 {
 	bool answered;
 
@@ -209,7 +211,7 @@ static bool aero_oom_answered(struct aero_balloon *b)
 	if (aero_reap(b))
 		aero_run_now(b);
 	spin_lock(&b->lock);
-	answered = !b->deflate.requests[0].busy;
+	answered = !req->busy;
 	spin_unlock(&b->lock);
 	return answered;
 }
@@ -218,12 +220,10 @@ static bool aero_oom_answered(struct aero_balloon *b)
 static unsigned long aero_oom_send(struct aero_balloon *b)
 {
 	LIST_HEAD(chunks);
-	long pages = 0;
+	unsigned long pages = 0;
 
 	spin_lock(&b->lock);
-	b->oom_leaving_pages = b->held.pages;
-	aero_chunks_take(b, ULONG_MAX, &chunks);
-	b->oom_leaving_pages -= b->held.pages;
+	b->oom_leaving_pages = aero_chunks_take(b, ULONG_MAX, &chunks);
 	spin_unlock(&b->lock);
 	aero_sort(&chunks);
 	if (!list_empty(&chunks))
@@ -232,7 +232,7 @@ static unsigned long aero_oom_send(struct aero_balloon *b)
 	aero_chunks_add(&b->held, &chunks);
 	b->oom_leaving_pages = 0;
 	spin_unlock(&b->lock);
-	return (unsigned long)max(pages, 0L);
+	return pages;
 }
 
 /*
@@ -243,6 +243,7 @@ static unsigned long aero_oom_send(struct aero_balloon *b)
 int aero_oom(struct notifier_block *nb, unsigned long unused, void *parm)
 {
 	struct aero_balloon *b = container_of(nb, struct aero_balloon, oom_nb);
+	struct aero_request *req = &b->deflate.requests[0];
 	unsigned long *freed = parm;
 	unsigned long pages, total = 0;
 
@@ -257,7 +258,8 @@ int aero_oom(struct notifier_block *nb, unsigned long unused, void *parm)
 		pages = aero_oom_send(b);
 		aero_announce(b, &b->deflate);
 		if (!pages ||
-		    !wait_event_timeout(b->answered, aero_oom_answered(b), AERO_OOM_ANSWER))
+		    !wait_event_timeout(b->answered, aero_request_answered(b, req),
+					AERO_OOM_ANSWER))
 			break;
 		total += pages;
 	} while (total < AERO_OOM_PAGES);
@@ -272,7 +274,7 @@ static bool aero_empty(struct aero_balloon *b)
 	bool empty;
 
 	spin_lock(&b->lock);
-	empty = !aero_pages(b) && !b->inflate.pages_in_flight && !b->deflate.pages_in_flight;
+	empty = !aero_claimed_pages(b);
 	spin_unlock(&b->lock);
 	return empty;
 }
@@ -301,7 +303,7 @@ void aero_drain(struct aero_balloon *b)
 	}
 	dev_warn(&b->vdev->dev,
 		 "the device does not answer; resetting it with %lu pages in the balloon\n",
-		 aero_pages(b) + b->inflate.pages_in_flight + b->deflate.pages_in_flight);
+		 aero_claimed_pages(b));
 }
 
 void aero_watch_soon(struct aero_balloon *b)
@@ -344,7 +346,7 @@ static bool aero_is_silent(struct aero_balloon *b)
 static void aero_give_up(struct aero_balloon *b, const char *why)
 {
 	dev_err(&b->vdev->dev, "%s; resetting it, and its %lu pages are used again\n", why,
-		aero_pages(b) + b->inflate.pages_in_flight + b->deflate.pages_in_flight);
+		aero_claimed_pages(b));
 	aero_stop(b, false);
 }
 
