@@ -85,10 +85,6 @@ measure_huge() { # DRIVER
     vm_stop
 }
 
-huge_pages_allowed() {
-    grep -qE '\[(always|within_size|advise|force)\]' /sys/kernel/mm/transparent_hugepage/shmem_enabled
-}
-
 field() { awk -v driver="$1" -v phase="$2" -v n="$3" '$1 == driver && $2 == phase { print $n }' "$rows"; }
 
 time_of() { field "$1" "$2" 4 | awk '{ printf "%.1f ms", $1 / 1000 }'; }

@@ -188,6 +188,23 @@ set_target() {
     return 1
 }
 
+# Whether the driver and the device counted the same of each queue. Sets driver_counts and device_counts; facts has the rest.
+counts_agree() {
+    ask 20 balloon_stats && look || return
+    driver_counts="$(fact inflate_chains) $(fact inflate_descriptors) $(fact inflate_pages)"
+    driver_counts="$driver_counts, $(fact deflate_chains) $(fact deflate_descriptors) $(fact deflate_pages)"
+    driver_counts="$driver_counts, $(fact report_chains) $(fact report_pages)"
+    device_counts="$(shown inflate_chains) $(shown inflate_descriptors) $(($(shown inflate_bytes) / 4096))"
+    device_counts="$device_counts, $(shown deflate_chains) $(shown deflate_descriptors) $(($(shown deflate_bytes) / 4096))"
+    device_counts="$device_counts, $(shown report_chains) $(($(shown report_bytes) / 4096))"
+    [ "$driver_counts" = "$device_counts" ]
+}
+
+# Whether the host gives guests pages of 2 MiB.
+huge_pages_allowed() {
+    grep -qE '\[(always|within_size|advise|force)\]' /sys/kernel/mm/transparent_hugepage/shmem_enabled
+}
+
 # What the monitor itself uses: descriptors, its own memory in KiB (the guest's is shared), processor time in ticks of 10 ms.
 monitor_fds() { find "/proc/$vm_pid/fd" -type l | wc -l; }
 monitor_kib() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$vm_pid/status"; }

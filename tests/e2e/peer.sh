@@ -101,10 +101,6 @@ measure_ours() { # DRIVER
     ours "$1" touched inflate $ask_mib && note_split "$1" touched && vm_stop
 }
 
-huge_pages_allowed() {
-    grep -qE '\[(always|within_size|advise|force)\]' /sys/kernel/mm/transparent_hugepage/shmem_enabled
-}
-
 # The least of a figure, by default the time.
 row() { # WHO PHASE DIRECTION [FIELD]
     awk -v who="$1" -v phase="$2" -v what="$3" -v n="${4:-4}" \

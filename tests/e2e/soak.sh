@@ -14,17 +14,6 @@ esac
 # Until the monitor's buffers have their size.
 warm_up=$((changes / 10))
 
-counts_agree() { # what the driver and the device counted of each queue, and what is on its way
-    ask 20 balloon_stats && look || return
-    driver_counts="$(fact inflate_chains) $(fact inflate_descriptors) $(fact inflate_pages)"
-    driver_counts="$driver_counts, $(fact deflate_chains) $(fact deflate_descriptors) $(fact deflate_pages)"
-    driver_counts="$driver_counts, $(fact report_chains) $(fact report_pages)"
-    device_counts="$(shown inflate_chains) $(shown inflate_descriptors) $(($(shown inflate_bytes) / 4096))"
-    device_counts="$device_counts, $(shown deflate_chains) $(shown deflate_descriptors) $(($(shown deflate_bytes) / 4096))"
-    device_counts="$device_counts, $(shown report_chains) $(($(shown report_bytes) / 4096))"
-    [ "$driver_counts" = "$device_counts" ]
-}
-
 # With the guest at rest.
 nothing_was_lost() { # DRIVER
     balloon 0 60 && ask 20 meminfo || return
