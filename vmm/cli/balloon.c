@@ -11,7 +11,6 @@
 #include "vmm/base/log.h"
 #include "vmm/base/num.h"
 #include "vmm/cli/cli.h"
-#include "vmm/cli/help.h"
 #include "vmm/cli/options.h"
 
 #define NS_PER_MS     UINT64_C(1000000)
@@ -171,30 +170,30 @@ static int hint(const struct balloon_options *options, struct err *err)
     return rc;
 }
 
-int cli_balloon(int argc, char **argv)
+static int act(const struct cmd_line *line,
+               int (*action)(const struct balloon_options *options, struct err *err))
 {
     struct balloon_options options;
     struct err err = {0};
-    if (balloon_options_parse(argc, argv, &options, &err) < 0) {
-        log_error("%s (see aerostat balloon --help)", err.text);
-        return CLI_USAGE;
-    }
-    int rc = 0;
-    switch (options.action) {
-    case BALLOON_HELP:
-        (void)help_print("balloon", stdout);
-        break;
-    case BALLOON_SET:
-        rc = set(&options, &err);
-        break;
-    case BALLOON_SHOW:
-        rc = show(&options, &err);
-        break;
-    case BALLOON_HINT:
-        rc = hint(&options, &err);
-        break;
-    }
-    if (rc < 0)
-        log_error("%s", err.text);
-    return rc < 0 ? CLI_FAILED : CLI_OK;
+    if (balloon_options_read(line, &options, &err) < 0)
+        return cmd_usage_error(line->cmd, &err);
+    if (action(&options, &err) == 0)
+        return CLI_OK;
+    log_error("%s", err.text);
+    return CLI_FAILED;
+}
+
+int balloon_set(const struct cmd_line *line)
+{
+    return act(line, set);
+}
+
+int balloon_show(const struct cmd_line *line)
+{
+    return act(line, show);
+}
+
+int balloon_hint(const struct cmd_line *line)
+{
+    return act(line, hint);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line of `aerostat balloon`. */
+/* The command lines of `aerostat balloon`. */
 #include <errno.h>
 #include <string.h>
 
 #include "vmm/base/num.h"
-#include "vmm/cli/getopt_priv.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/options.h"
 
 /* A day; longer waits are loops of the caller. */
@@ -15,62 +15,102 @@
 
 enum { OPT_API_SOCK = 1, OPT_WAIT, OPT_JSON, OPT_REFRESH };
 
-static const struct option set_flags[] = {
-    {"api-sock", required_argument, NULL, OPT_API_SOCK},
-    {"wait", required_argument, NULL, OPT_WAIT},
-    {"help", no_argument, NULL, OPT_HELP},
-    {0},
-};
-
-static const struct option show_flags[] = {
-    {"api-sock", required_argument, NULL, OPT_API_SOCK},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"refresh", required_argument, NULL, OPT_REFRESH},
-    {"help", no_argument, NULL, OPT_HELP},
-    {0},
-};
-
-static const struct option hint_flags[] = {
-    {"api-sock", required_argument, NULL, OPT_API_SOCK},
-    {"help", no_argument, NULL, OPT_HELP},
-    {0},
-};
-
-/* Reads the flags; optind is then the index of the first word that is none. */
-static int read_flags(int argc, char **argv, const struct option *flags,
-                      struct balloon_options *out, struct err *err)
-{
-    bool help = false;
-    int opt;
-    int rc = cli_getopt_check(argc, argv, flags, &help, err);
-    if (help)
-        out->action = BALLOON_HELP;
-    if (rc < 0 || help)
-        return rc;
-    cli_getopt_reset();
-    while ((opt = cli_getopt(argc, argv, flags, err)) != -1) {
-        switch (opt) {
-        case OPT_API_SOCK:
-            out->api_sock = optarg;
-            break;
-        case OPT_WAIT:
-            out->wait = true;
-            if (cfg_parse_count("--wait", optarg, 1, WAIT_MAX_S, &out->wait_s, err) < 0)
-                return -EINVAL;
-            break;
-        case OPT_JSON:
-            out->json = true;
-            break;
-        case OPT_REFRESH:
-            if (cfg_parse_count("--refresh", optarg, 1, REFRESH_MAX_MS, &out->refresh_ms, err) < 0)
-                return -EINVAL;
-            break;
-        default:
-            return -EINVAL;
-        }
+#define API_SOCK_OPTION                                                                            \
+    {                                                                                              \
+        .name = "api-sock", .id = OPT_API_SOCK, .value = "PATH",                                   \
+        .help = "the machine's control socket", .complete = CMD_COMPLETE_FILE                      \
     }
-    return 0;
-}
+
+const struct command cmd_balloon = {
+    .name = "balloon",
+    .summary = "the memory that machines give back",
+    .group = CMD_GROUP_CHANGE,
+    .synopsis = "balloon set|show|hint [OPTION...]",
+    .description = "Sets or shows the balloon of a running machine, or has the guest hint at its "
+                   "free pages.",
+};
+
+static const struct cmd_option set_options[] = {
+    API_SOCK_OPTION,
+    {.name = "wait",
+     .id = OPT_WAIT,
+     .value = "SECONDS",
+     .help = "wait until the balloon has that size; exit status 1 when it does not get there, or "
+             "stops moving"},
+    {0},
+};
+
+static const struct cmd_arg set_args[] = {
+    {.name = "SIZE",
+     .help = "what the guest gives up: a whole number with K, M or G behind it; alone it is MiB",
+     .needs = "a size, as in: balloon set 512M"},
+    {0},
+};
+
+static const struct cmd_example set_examples[] = {
+    {"aerostat balloon set 1G --wait 10 --api-sock vm.sock",
+     "take a GiB from the guest, and say how long that took"},
+    {"aerostat balloon set 0 --api-sock vm.sock", "give all memory back to the guest"},
+    {0},
+};
+
+const struct command cmd_balloon_set = {
+    .name = "balloon set",
+    .summary = "ask a running machine's balloon for a size",
+    .group = CMD_GROUP_CHANGE,
+    .synopsis = "balloon set SIZE --api-sock PATH [--wait SECONDS]",
+    .description = "Asks the guest of the machine whose control socket is at PATH to give up "
+                   "memory, or to take it back.",
+    .options = set_options,
+    .args = set_args,
+    .examples = set_examples,
+    .run = balloon_set,
+};
+
+static const struct cmd_option show_options[] = {
+    API_SOCK_OPTION,
+    {.name = "json",
+     .id = OPT_JSON,
+     .help = "print the control socket's answer as it is, instead of lines of key and value"},
+    {.name = "refresh",
+     .id = OPT_REFRESH,
+     .value = "MS",
+     .help = "ask the guest for fresh statistics, and wait for them, up to 10000 ms"},
+    {0},
+};
+
+const struct command cmd_balloon_show = {
+    .name = "balloon show",
+    .summary = "show a running machine's balloon and its counters",
+    .group = CMD_GROUP_LOOK,
+    .synopsis = "balloon show --api-sock PATH [--json] [--refresh MS]",
+    .description = "Shows what the guest says of the balloon and what the host got back.",
+    .options = show_options,
+    .run = balloon_show,
+};
+
+static const struct cmd_option hint_options[] = {API_SOCK_OPTION, {0}};
+
+static const struct cmd_arg hint_args[] = {
+    {.name = "ACTION",
+     .help = "start a round of hints, stop it (the guest may use its pages again), or show its "
+             "status",
+     .needs = "a word: start, stop or status",
+     .words = "start stop status"},
+    {0},
+};
+
+const struct command cmd_balloon_hint = {
+    .name = "balloon hint",
+    .summary = "have a running machine's guest hint at its free pages",
+    .group = CMD_GROUP_CHANGE,
+    .synopsis = "balloon hint start|stop|status --api-sock PATH",
+    .description = "Has the guest name its free pages, which the host takes back until the guest "
+                   "uses them again. The machine needs free page hinting.",
+    .options = hint_options,
+    .args = hint_args,
+    .run = balloon_hint,
+};
 
 static int read_target(const char *text, struct balloon_options *out, struct err *err)
 {
@@ -97,49 +137,34 @@ static int read_hint(const char *text, struct balloon_options *out, struct err *
     return err_set(err, -EINVAL, "balloon hint: \"%.40s\" is not one of start, stop, status", text);
 }
 
-/* What can be asked of a balloon. read is for the one word that follows, NULL where there is none;
- * needs says what is missing without it. */
-static const struct action {
-    const char *name;
-    int action;
-    const struct option *flags;
-    int (*read)(const char *text, struct balloon_options *out, struct err *err);
-    const char *needs;
-} actions[] = {
-    {"set", BALLOON_SET, set_flags, read_target, "a size, as in: balloon set 512M"},
-    {"show", BALLOON_SHOW, show_flags, NULL, NULL},
-    {"hint", BALLOON_HINT, hint_flags, read_hint, "a word: start, stop or status"},
-};
-
-static int read_action(const struct action *action, int argc, char **argv,
-                       struct balloon_options *out, struct err *err)
+static int apply(const struct cmd_given *given, struct balloon_options *out, struct err *err)
 {
-    out->action = action->action;
-    int rc = read_flags(argc, argv, action->flags, out, err);
-    if (rc < 0 || out->action == BALLOON_HELP)
-        return rc;
-    int words = action->read == NULL ? 0 : 1;
-    if (argc - optind < words)
-        return err_set(err, -EINVAL, "balloon %s needs %s", action->name, action->needs);
-    if (argc - optind > words)
-        return err_set(err, -EINVAL, "unexpected argument \"%.80s\"", argv[optind + words]);
-    if (out->api_sock == NULL)
-        return err_set(err, -EINVAL, "balloon %s needs --api-sock PATH", action->name);
-    return words == 0 ? 0 : action->read(argv[optind], out, err);
+    switch (given->id) {
+    case OPT_API_SOCK:
+        out->api_sock = given->value;
+        return 0;
+    case OPT_WAIT:
+        out->wait = true;
+        return cfg_parse_count("--wait", given->value, 1, WAIT_MAX_S, &out->wait_s, err);
+    case OPT_JSON:
+        out->json = true;
+        return 0;
+    default:
+        return cfg_parse_count("--refresh", given->value, 1, REFRESH_MAX_MS, &out->refresh_ms, err);
+    }
 }
 
-int balloon_options_parse(int argc, char **argv, struct balloon_options *out, struct err *err)
+int balloon_options_read(const struct cmd_line *line, struct balloon_options *out, struct err *err)
 {
+    int rc = 0;
     *out = (struct balloon_options){0};
-    if (argc < 2)
-        return err_set(err, -EINVAL, "balloon needs an action: set, show or hint");
-    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
-        /* The action takes the place of the program's name. */
-        if (strcmp(argv[1], actions[i].name) == 0)
-            return read_action(&actions[i], argc - 1, argv + 1, out, err);
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return 0;
-    return err_set(err, -EINVAL, "balloon: unknown action \"%.40s\" (known: set, show, hint)",
-                   argv[1]);
+    for (unsigned i = 0; rc == 0 && i < line->n_options; i++)
+        rc = apply(&line->options[i], out, err);
+    if (rc == 0 && out->api_sock == NULL)
+        rc = err_set(err, -EINVAL, "%s needs --api-sock PATH", line->cmd->name);
+    if (rc == 0 && line->cmd == &cmd_balloon_set)
+        rc = read_target(cmd_word(line, 0), out, err);
+    if (rc == 0 && line->cmd == &cmd_balloon_hint)
+        rc = read_hint(cmd_word(line, 0), out, err);
+    return rc;
 }

@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The commands of the program. Each prints to standard output and error, and returns the exit
- * status. */
+ * status. Main thread. */
 #ifndef AEROSTAT_CLI_H
 #define AEROSTAT_CLI_H
 
+#include "vmm/cli/command.h"
+
 /*
- * Exit statuses: 0 success, 1 failure at run time, 2 bad usage or configuration. cli_run() also
- * returns 128 + n when signal n ended the machine.
+ * Exit statuses: 0 success, 1 failure at run time, 2 bad usage or configuration. `run` also returns
+ * 128 + n when signal n ended the machine.
  */
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
-/* One command of the program; argv[0] is its name. Main thread. */
-int cli_run(int argc, char **argv);
-int cli_balloon(int argc, char **argv);
-int cli_help(int argc, char **argv);
-int cli_version(int argc, char **argv);
+extern const struct command cmd_run;
+extern const struct command cmd_balloon;
+extern const struct command cmd_balloon_set;
+extern const struct command cmd_balloon_show;
+extern const struct command cmd_balloon_hint;
+extern const struct command cmd_version;
+extern const struct command cmd_help;
+
+/* All of them, in the order of help and manual; ends with NULL. */
+extern const struct command *const cli_commands[];
+
+/* What `aerostat --help` ends with: from nothing to a guest that gives memory back. */
+extern const struct cmd_example cli_first_steps[];
 
 #endif

@@ -1,123 +1,280 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `aerostat help` and `aerostat version`, and the texts of --help. */
-#include "vmm/cli/help.h"
-
+/* The texts of --help, from the tables. */
+#include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
-#include "vmm/base/log.h"
 #include "vmm/base/num.h"
-#include "vmm/cli/cli.h"
-#include "vmm/config/config.h"
+#include "vmm/cli/command.h"
+#include "vmm/cli/command_priv.h"
 
-static const char program_text[] =
-    "Usage: aerostat COMMAND [OPTION...]\n"
-    "A microVM monitor for Linux/KVM whose guests give memory back.\n"
-    "\n"
-    "  run            boot a machine and stay with it until it ends\n"
-    "  balloon set    ask a running machine's balloon for a size\n"
-    "  balloon show   show a running machine's balloon and its counters\n"
-    "  balloon hint   have a running machine's guest hint at its free pages\n"
-    "  version        print the version\n"
-    "  help COMMAND   explain a command\n";
+#define WIDTH_DEFAULT 80u
+#define WIDTH_MIN     40u
+#define WIDTH_MAX     100u
 
-static const char run_text[] =
-    "Usage: aerostat run [--config FILE] [OPTION...]\n"
-    "Boots a machine described by a file, by options, or by both: options override the file.\n"
-    "\n"
-    "  --config FILE          JSON in Firecracker's config-file schema\n"
-    "  --kernel FILE          bzImage or ELF vmlinux\n"
-    "  --initrd FILE          initial ramdisk\n"
-    "  --cmdline TEXT         kernel command line (default: " CFG_CMDLINE_DEFAULT ")\n"
-    "  --mem SIZE             guest memory, at least 16M (default: 128M)\n"
-    "  --cpus N               vCPUs, 1 to 32 (default: 1)\n"
-    "  --balloon SIZE         a balloon with this initial target, 0 for an empty one\n"
-    "  --scatter-gather WORD  how the balloon offers scatter-gather chains: auto (bit 63), bit3, "
-    "off\n"
-    "  --deflate-on-oom       let the guest take memory back when it runs out\n"
-    "  --must-tell-host       have the guest tell before it uses a page again\n"
-    "  --stats-interval S     ask the guest for its memory statistics every S seconds\n"
-    "  --free-page-hinting    have the guest name its free pages on request\n"
-    "  --free-page-reporting  have the guest give free pages back by itself\n"
-    "  --page-poison WORD     on, off: let the guest say what it fills free pages with (default: "
-    "on\n"
-    "                         with hinting or reporting)\n"
-    "  --prefault-on-deflate  populate the pages that the guest takes back\n"
-    "  --virtio-discovery WORD\n"
-    "                         how the guest finds its devices: acpi, cmdline (default: acpi)\n"
-    "  --backing WORD         host pages behind guest memory: 4k, thp, hugetlb-2m (default: 4k)\n"
-    "  --api-sock PATH        serve the control socket at PATH, which must not exist yet\n"
-    "  --no-console           do not read standard input\n"
-    "  --log-level WORD       error, warn, info, debug (default: warn)\n"
-    "  --help                 show this\n"
-    "\n"
-    "A SIZE is a whole number with K, M or G behind it; alone it is MiB.\n"
-    "Standard input and output are the guest's serial port. On a terminal, Ctrl-A x leaves, Ctrl-A "
-    "h\n"
-    "helps, Ctrl-A Ctrl-A sends Ctrl-A.\n"
-    "\n"
-    "Exit status: 0 when the guest powers off, reboots or resets itself, or after Ctrl-A x; 1 when "
-    "the\n"
-    "machine cannot be built or fails; 2 for a bad command line or configuration; 128+N when "
-    "signal N\n"
-    "(SIGHUP, SIGINT, SIGTERM, ...) ended it.\n";
+/* Longer labels have a line of their own. */
+#define LABEL_COLUMN_MAX 28u
 
-static const char balloon_text[] =
-    "Usage: aerostat balloon set SIZE --api-sock PATH [--wait SECONDS]\n"
-    "       aerostat balloon show --api-sock PATH [--json] [--refresh MS]\n"
-    "       aerostat balloon hint start|stop|status --api-sock PATH\n"
-    "Sets or shows the balloon of the machine whose control socket is at PATH, or has the guest "
-    "hint at\n"
-    "its free pages.\n"
-    "\n"
-    "  --wait SECONDS   wait until the balloon has that size; exit status 1 when it does not get "
-    "there,\n"
-    "                   or stops moving\n"
-    "  --json           print the control socket's answer as it is, instead of lines of key and "
-    "value\n"
-    "  --refresh MS     ask the guest for fresh statistics, and wait for them, up to 10000 ms\n"
-    "  --help           show this\n"
-    "\n"
-    "SIZE is what the guest gives up: a whole number with K, M or G behind it; alone it is MiB.\n";
-
-static const struct {
-    const char *command;
-    const char *text;
-} texts[] = {
-    {"run", run_text},
-    {"balloon", balloon_text},
-    {"version", "Usage: aerostat version\nPrints the version.\n"},
-    {"help", program_text},
+const char *const cmd_group_names[CMD_GROUPS] = {
+    [CMD_GROUP_RUN] = "Run",
+    [CMD_GROUP_LOOK] = "Look",
+    [CMD_GROUP_CHANGE] = "Change",
+    [CMD_GROUP_HOST] = "Host",
 };
 
-bool help_print(const char *command, FILE *out)
+/* Somewhere to write lines that are no longer than width. */
+struct page {
+    FILE *out;
+    unsigned width;
+};
+
+static void pad(const struct page *page, unsigned n)
 {
-    if (command == NULL)
-        command = "help";
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        if (strcmp(texts[i].command, command) == 0)
-            return fputs(texts[i].text, out) >= 0;
-    }
-    return false;
+    (void)fprintf(page->out, "%*s", (int)n, "");
 }
 
-int cli_help(int argc, char **argv)
+/* Text from column at on, further lines from column indent on. Ends the line. */
+static void wrap(const struct page *page, unsigned at, unsigned indent, const char *text)
 {
-    if (argc > 2) {
-        log_error("unexpected argument \"%.80s\" (see aerostat help)", argv[2]);
-        return CLI_USAGE;
+    unsigned column = at;
+    bool first = true;
+    while (*text != '\0') {
+        unsigned word = (unsigned)strcspn(text, " \n");
+        if (!first && column + 1 + word > page->width) {
+            (void)fputc('\n', page->out);
+            pad(page, indent);
+            column = indent;
+            first = true;
+        }
+        column += (unsigned)fprintf(page->out, "%s%.*s", first ? "" : " ", (int)word, text);
+        first = false;
+        text += word;
+        if (*text == ' ') {
+            text++;
+        } else if (*text == '\n') {
+            (void)fputc('\n', page->out);
+            column = 0;
+            first = true;
+            text++;
+        }
     }
-    if (help_print(argc == 2 ? argv[1] : NULL, stdout))
-        return CLI_OK;
-    log_error("no command \"%.40s\" (see aerostat help)", argv[1]);
-    return CLI_USAGE;
+    (void)fputc('\n', page->out);
 }
 
-int cli_version(int argc, char **argv)
+/* A label, and what it means in the column behind all labels. */
+static void entry(const struct page *page, const char *label, unsigned column, const char *text)
 {
-    if (argc > 1) {
-        log_error("unexpected argument \"%.80s\" (see aerostat help)", argv[1]);
-        return CLI_USAGE;
+    unsigned at = (unsigned)fprintf(page->out, "  %s", label);
+    if (at + 2 > column) {
+        (void)fputc('\n', page->out);
+        at = 0;
     }
-    (void)printf("aerostat %s\n", AEROSTAT_VERSION);
-    return CLI_OK;
+    pad(page, column - at);
+    wrap(page, column, column, text);
+}
+
+static void widen(unsigned *column, const char *label)
+{
+    unsigned want = 4 + (unsigned)strlen(label);
+    if (want <= LABEL_COLUMN_MAX)
+        *column = (unsigned)max_u64(*column, want);
+}
+
+unsigned cmd_help_width(FILE *out)
+{
+    struct winsize size = {0};
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+        return WIDTH_DEFAULT;
+    return (unsigned)min_u64(max_u64(size.ws_col, WIDTH_MIN), WIDTH_MAX);
+}
+
+void cmd_option_label(const struct cmd_option *option, char out[CMD_LABEL_MAX])
+{
+    char letter[8] = "";
+    if (option->letter != 0)
+        (void)snprintf(letter, sizeof(letter), "-%c, ", option->letter);
+    (void)snprintf(out, CMD_LABEL_MAX, "%s--%s%s%s", letter, option->name,
+                   option->value == NULL ? "" : " ", option->value == NULL ? "" : option->value);
+}
+
+void cmd_synopsis(const struct command *cmd, char out[CMD_LABEL_MAX])
+{
+    if (cmd->synopsis != NULL) {
+        (void)snprintf(out, CMD_LABEL_MAX, "%s", cmd->synopsis);
+        return;
+    }
+    bool has_options = cmd->options != NULL && cmd->options[0].name != NULL;
+    size_t len =
+        (size_t)snprintf(out, CMD_LABEL_MAX, "%s%s", cmd->name, has_options ? " [OPTION...]" : "");
+    for (const struct cmd_arg *arg = cmd->args; arg != NULL && arg->name != NULL; arg++) {
+        if (len < CMD_LABEL_MAX)
+            len += (size_t)snprintf(out + len, CMD_LABEL_MAX - len, " %s%s%s%s",
+                                    arg->optional ? "[" : "", arg->name, arg->many ? "..." : "",
+                                    arg->optional ? "]" : "");
+    }
+}
+
+static void usage(const struct page *page, const struct command *cmd)
+{
+    char lines[CMD_LABEL_MAX];
+    const char *before = "Usage: ";
+    char *rest = lines;
+    cmd_synopsis(cmd, lines);
+    for (char *line; (line = strsep(&rest, "\n")) != NULL; before = "       ") {
+        (void)fprintf(page->out, "%saerostat ", before);
+        wrap(page, 16, 20, line);
+    }
+}
+
+/* A summary is no sentence. */
+static void sentence(const struct page *page, const char *summary)
+{
+    (void)fprintf(page->out, "%c%s.\n", summary[0] >= 'a' ? summary[0] - ('a' - 'A') : summary[0],
+                  summary + 1);
+}
+
+static unsigned option_column(const struct command *cmd)
+{
+    unsigned column = 12;
+    char label[CMD_LABEL_MAX];
+    for (const struct cmd_option *o = cmd->options; o != NULL && o->name != NULL; o++) {
+        cmd_option_label(o, label);
+        widen(&column, label);
+    }
+    for (const struct cmd_arg *arg = cmd->args; arg != NULL && arg->name != NULL; arg++)
+        widen(&column, arg->name);
+    return column;
+}
+
+static void options(const struct page *page, const struct command *cmd)
+{
+    unsigned column = option_column(cmd);
+    char label[CMD_LABEL_MAX];
+    bool above = cmd->args != NULL;
+    if (above)
+        (void)fputc('\n', page->out);
+    for (const struct cmd_arg *arg = cmd->args; arg != NULL && arg->name != NULL; arg++)
+        entry(page, arg->name, column, arg->help);
+    for (const struct cmd_option *o = cmd->options; o != NULL && o->name != NULL; o++) {
+        if (o->heading != NULL)
+            (void)fprintf(page->out, "\n%s:\n", o->heading);
+        else if (!above)
+            (void)fputc('\n', page->out);
+        above = true;
+        cmd_option_label(o, label);
+        entry(page, label, column, o->help);
+    }
+    if (!above || (cmd->options != NULL && cmd->options[0].heading != NULL))
+        (void)fputc('\n', page->out);
+    entry(page, "-h, --help", column, "show this");
+}
+
+static void commands_below(const struct page *page, const struct command *const *table,
+                           const char *name)
+{
+    unsigned column = 0;
+    for (const struct command *const *c = table; *c != NULL; c++) {
+        if (!(*c)->hidden && cmd_is_below(*c, name))
+            widen(&column, (*c)->name);
+    }
+    (void)fputc('\n', page->out);
+    for (const struct command *const *c = table; *c != NULL; c++) {
+        if (!(*c)->hidden && cmd_is_below(*c, name))
+            entry(page, (*c)->name, column, (*c)->summary);
+    }
+    (void)fprintf(page->out, "\n`aerostat %s ACTION --help` explains one of them.\n", name);
+}
+
+/* Each on a line, what it does below it. */
+static void examples(const struct page *page, const struct cmd_example *examples)
+{
+    (void)fputs("\nExamples:\n", page->out);
+    for (; examples->line != NULL; examples++) {
+        (void)fprintf(page->out, "  %s\n      ", examples->line);
+        wrap(page, 6, 6, examples->what);
+    }
+}
+
+void cmd_help_command(const struct command *const *table, const struct command *cmd, unsigned width,
+                      FILE *out)
+{
+    struct page page = {out, width};
+    usage(&page, cmd);
+    if (cmd->description != NULL)
+        wrap(&page, 0, 0, cmd->description);
+    else
+        sentence(&page, cmd->summary);
+    if (cmd->run == NULL)
+        commands_below(&page, table, cmd->name);
+    else
+        options(&page, cmd);
+    if (cmd->notes != NULL) {
+        (void)fputc('\n', out);
+        wrap(&page, 0, 0, cmd->notes);
+    }
+    if (cmd->exit_status != NULL) {
+        (void)fputs("\nExit status: ", out);
+        wrap(&page, 13, 0, cmd->exit_status);
+    }
+    if (cmd->examples != NULL)
+        examples(&page, cmd->examples);
+}
+
+static bool is_listed(const struct command *cmd, enum cmd_group group)
+{
+    return !cmd->hidden && cmd->run != NULL && cmd->group == group;
+}
+
+static void group(const struct page *page, const struct command *const *table, enum cmd_group which,
+                  unsigned column)
+{
+    bool any = false;
+    for (; *table != NULL; table++) {
+        if (!is_listed(*table, which))
+            continue;
+        if (!any)
+            (void)fprintf(page->out, "\n%s:\n", cmd_group_names[which]);
+        any = true;
+        entry(page, (*table)->name, column, (*table)->summary);
+    }
+}
+
+static const char about[] = "A microVM monitor for Linux/KVM whose guests give memory back.";
+
+void cmd_help_program(const struct command *const *table, const struct cmd_example *first_steps,
+                      unsigned width, FILE *out)
+{
+    struct page page = {out, width};
+    unsigned column = 0;
+    for (const struct command *const *c = table; *c != NULL; c++)
+        widen(&column, (*c)->name);
+    (void)fprintf(out, "Usage: aerostat COMMAND [OPTION...]\n");
+    wrap(&page, 0, 0, about);
+    for (unsigned g = 0; g < CMD_GROUPS; g++)
+        group(&page, table, (enum cmd_group)g, column);
+    (void)fputs("\n`aerostat help COMMAND` explains a command, and so does its option --help.\n"
+                "\nFirst steps:\n",
+                out);
+    for (const struct cmd_example *e = first_steps; e->line != NULL; e++)
+        (void)fprintf(out, "  %s\n", e->line);
+}
+
+void cmd_help_overview(const struct command *const *table, unsigned width, FILE *out)
+{
+    struct page page = {out, width};
+    (void)fprintf(out, "Usage: aerostat COMMAND [OPTION...]\n");
+    wrap(&page, 0, 0, about);
+    (void)fputc('\n', out);
+    for (unsigned g = 0; g < CMD_GROUPS; g++) {
+        unsigned at = (unsigned)fprintf(out, "  %-8s", cmd_group_names[g]);
+        for (const struct command *const *c = table; *c != NULL; c++) {
+            if (!is_listed(*c, (enum cmd_group)g))
+                continue;
+            if (at + 2 + strlen((*c)->name) > width)
+                at = (unsigned)fprintf(out, "\n%10s", "") - 1;
+            at += (unsigned)fprintf(out, "  %s", (*c)->name);
+        }
+        (void)fputc('\n', out);
+    }
+    (void)fputs("\n`aerostat --help` says what they do.\n", out);
 }

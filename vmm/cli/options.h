@@ -8,6 +8,7 @@
 
 #include "vmm/base/err.h"
 #include "vmm/base/log.h"
+#include "vmm/cli/command.h"
 #include "vmm/config/config.h"
 
 /* What `aerostat run` was asked to do. */
@@ -15,22 +16,23 @@ struct run_options {
     struct vm_config config;
     enum log_level log_level;
     bool console_input; /* false: --no-console */
-    bool help;          /* asked for, whatever else was wrong; the rest is then as by default */
 };
 
 /*
- * Reads argv, and the file of --config, which flags override wherever they stand. The config is not
- * checked yet (cfg_check()). Returns 0 or a negative errno value with a sentence; *out is to be
- * finished in either case. Not thread-safe (getopt).
+ * Reads a command line of cmd_run, and the file of --config, which the other options override. The
+ * config is not checked yet (cfg_check()). Returns 0 or a negative errno value with a sentence;
+ * *out is to be finished in either case.
  */
-int run_options_parse(int argc, char **argv, struct run_options *out, struct err *err);
+int run_options_read(const struct cmd_line *line, struct run_options *out, struct err *err);
+
+/* Boots the machine and stays with it. Returns the exit status. */
+int run_command(const struct cmd_line *line);
 
 /* Accepts zeroed or finished options. */
 void run_options_finish(struct run_options *options);
 
-/* What `aerostat balloon` was asked to do. */
+/* What `aerostat balloon ...` was asked to do. */
 struct balloon_options {
-    enum { BALLOON_HELP, BALLOON_SET, BALLOON_SHOW, BALLOON_HINT } action;
     const char *api_sock; /* borrowed from argv */
     uint64_t target_mib;  /* set */
     bool wait;            /* set */
@@ -40,7 +42,13 @@ struct balloon_options {
     enum { HINT_START, HINT_STOP, HINT_STATUS } hint;
 };
 
-/* As run_options_parse(); nothing to finish. */
-int balloon_options_parse(int argc, char **argv, struct balloon_options *out, struct err *err);
+/* Reads a command line of cmd_balloon_set, _show or _hint. Returns 0, or -EINVAL with a sentence.
+ */
+int balloon_options_read(const struct cmd_line *line, struct balloon_options *out, struct err *err);
+
+/* They do what was asked for, and return the exit status. */
+int balloon_set(const struct cmd_line *line);
+int balloon_show(const struct cmd_line *line);
+int balloon_hint(const struct cmd_line *line);
 
 #endif

@@ -12,7 +12,6 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/console.h"
 #include "vmm/cli/end.h"
-#include "vmm/cli/help.h"
 #include "vmm/cli/options.h"
 #include "vmm/cli/signals.h"
 #include "vmm/event/loop.h"
@@ -225,22 +224,16 @@ static int run_machine(struct run *run)
     return status;
 }
 
-int cli_run(int argc, char **argv)
+int run_command(const struct cmd_line *line)
 {
     struct run run = {.signals = {.fd = -1}};
     struct err err = {0};
-    int rc = run_options_parse(argc, argv, &run.options, &err);
-    if (rc == 0 && run.options.help) {
-        run_options_finish(&run.options);
-        help_print("run", stdout);
-        return CLI_OK;
-    }
+    int rc = run_options_read(line, &run.options, &err);
     if (rc == 0)
         rc = cfg_check(&run.options.config, &err);
     if (rc < 0) {
-        log_error("%s (see aerostat run --help)", err.text);
         run_options_finish(&run.options);
-        return CLI_USAGE;
+        return cmd_usage_error(line->cmd, &err);
     }
     log_set_level(run.options.log_level);
     return run_machine(&run);

@@ -1,61 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line of `aerostat run`. */
+/* What the options of `aerostat run` mean. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/cli/getopt_priv.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/options.h"
-
-enum {
-    OPT_CONFIG = 1,
-    OPT_KERNEL,
-    OPT_INITRD,
-    OPT_CMDLINE,
-    OPT_MEM,
-    OPT_CPUS,
-    OPT_BALLOON,
-    OPT_API_SOCK,
-    OPT_BACKING,
-    OPT_VIRTIO_DISCOVERY,
-    OPT_LOG_LEVEL,
-    OPT_NO_CONSOLE,
-    /* From here on they say how a balloon is to be. */
-    OPT_SCATTER_GATHER,
-    OPT_DEFLATE_ON_OOM,
-    OPT_MUST_TELL_HOST,
-    OPT_STATS_INTERVAL,
-    OPT_HINTING,
-    OPT_REPORTING,
-    OPT_PAGE_POISON,
-    OPT_PREFAULT,
-    OPT_END,
-};
-
-static const struct option run_flags[] = {
-    {"config", required_argument, NULL, OPT_CONFIG},
-    {"kernel", required_argument, NULL, OPT_KERNEL},
-    {"initrd", required_argument, NULL, OPT_INITRD},
-    {"cmdline", required_argument, NULL, OPT_CMDLINE},
-    {"mem", required_argument, NULL, OPT_MEM},
-    {"cpus", required_argument, NULL, OPT_CPUS},
-    {"balloon", required_argument, NULL, OPT_BALLOON},
-    {"api-sock", required_argument, NULL, OPT_API_SOCK},
-    {"backing", required_argument, NULL, OPT_BACKING},
-    {"scatter-gather", required_argument, NULL, OPT_SCATTER_GATHER},
-    {"deflate-on-oom", no_argument, NULL, OPT_DEFLATE_ON_OOM},
-    {"must-tell-host", no_argument, NULL, OPT_MUST_TELL_HOST},
-    {"stats-interval", required_argument, NULL, OPT_STATS_INTERVAL},
-    {"free-page-hinting", no_argument, NULL, OPT_HINTING},
-    {"free-page-reporting", no_argument, NULL, OPT_REPORTING},
-    {"page-poison", required_argument, NULL, OPT_PAGE_POISON},
-    {"prefault-on-deflate", no_argument, NULL, OPT_PREFAULT},
-    {"virtio-discovery", required_argument, NULL, OPT_VIRTIO_DISCOVERY},
-    {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
-    {"no-console", no_argument, NULL, OPT_NO_CONSOLE},
-    {"help", no_argument, NULL, OPT_HELP},
-    {0},
-};
+#include "vmm/cli/run_priv.h"
 
 static int replace(char **slot, const char *text, struct err *err)
 {
@@ -171,38 +122,24 @@ static int apply(struct run_options *options, int opt, const char *text, struct 
     }
 }
 
-/* The file, which the flags override wherever they stand. NULL when none is given. */
-static const char *find_config(int argc, char **argv)
-{
-    const char *path = NULL;
-    int opt;
-    cli_getopt_reset();
-    while ((opt = cli_getopt(argc, argv, run_flags, NULL)) != -1) {
-        if (opt == OPT_CONFIG)
-            path = optarg;
-    }
-    return path;
-}
-
-/* The flag's name if it says how a balloon is to be, otherwise NULL. */
+/* The option's name if it says how a balloon is to be, otherwise NULL. */
 static const char *balloon_flag(int opt)
 {
-    for (const struct option *flag = run_flags; flag->name != NULL; flag++) {
-        if (flag->val == opt && is_balloon_flag(opt))
-            return flag->name;
+    for (const struct cmd_option *o = cmd_run.options; o->name != NULL; o++) {
+        if (o->id == opt && is_balloon_flag(opt))
+            return o->name;
     }
     return NULL;
 }
 
-static int apply_flags(int argc, char **argv, struct run_options *options, struct err *err)
+static int apply_flags(const struct cmd_line *line, struct run_options *options, struct err *err)
 {
     const char *needs_balloon = NULL;
-    int opt;
-    cli_getopt_reset();
-    while ((opt = cli_getopt(argc, argv, run_flags, err)) != -1) {
+    for (unsigned i = 0; i < line->n_options; i++) {
+        const struct cmd_given *given = &line->options[i];
         if (needs_balloon == NULL)
-            needs_balloon = balloon_flag(opt);
-        int rc = apply(options, opt, optarg, err);
+            needs_balloon = balloon_flag(given->id);
+        int rc = apply(options, given->id, given->value, err);
         if (rc < 0)
             return rc;
     }
@@ -215,20 +152,15 @@ static int apply_flags(int argc, char **argv, struct run_options *options, struc
     return 0;
 }
 
-int run_options_parse(int argc, char **argv, struct run_options *out, struct err *err)
+int run_options_read(const struct cmd_line *line, struct run_options *out, struct err *err)
 {
+    const char *path = cmd_value(line, OPT_CONFIG);
     *out = (struct run_options){.log_level = LOG_WARN, .console_input = true};
     if (cfg_init(&out->config) < 0)
         return err_set(err, -ENOMEM, "out of memory");
-    int rc = cli_getopt_check(argc, argv, run_flags, &out->help, err);
-    if (rc < 0 || out->help)
-        return rc;
-    if (optind < argc)
-        return err_set(err, -EINVAL, "unexpected argument \"%.80s\"", argv[optind]);
-    const char *path = find_config(argc, argv);
-    if (path != NULL)
-        rc = cfg_load(&out->config, path, err);
-    return rc < 0 ? rc : apply_flags(argc, argv, out, err);
+    /* The file first: options override it wherever they stand. */
+    int rc = path == NULL ? 0 : cfg_load(&out->config, path, err);
+    return rc < 0 ? rc : apply_flags(line, out, err);
 }
 
 void run_options_finish(struct run_options *options)

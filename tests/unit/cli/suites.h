@@ -6,6 +6,7 @@
 #include <check.h>
 
 Suite *balloon_suite(void);
+Suite *command_suite(void);
 Suite *console_suite(void);
 Suite *end_suite(void);
 Suite *escape_suite(void);

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/unit/cli/capture.h"
 #include "tests/unit/cli/suites.h"
 #include "vmm/base/num.h"
 #include "vmm/cli/cli.h"
@@ -151,36 +152,11 @@ static void *tell(void *arg)
     return NULL;
 }
 
-/* One of the standard streams, as it goes to a file meanwhile. */
-struct capture {
-    int stream;
-    int old;
-    FILE *file;
-};
-
-static void capture_begin(struct capture *c, int stream)
-{
-    (void)fflush(stdout);
-    c->stream = stream;
-    c->old = dup(stream);
-    c->file = tmpfile();
-    ck_assert_int_ge(dup2(fileno(c->file), stream), 0);
-}
-
-static void capture_end(struct capture *c, char *text, size_t size)
-{
-    (void)fflush(stdout);
-    ck_assert_int_ge(dup2(c->old, c->stream), 0);
-    close(c->old);
-    rewind(c->file);
-    text[fread(text, 1, size - 1, c->file)] = '\0';
-    fclose(c->file);
-}
-
 START_TEST(waiting_ends_with_what_the_guest_did)
 {
-    char words[6][12] = {"balloon", "set", "5M", "--wait", "20", "--api-sock"};
-    char *argv[] = {words[0], words[1], words[2], words[3], words[4], words[5], path, NULL};
+    char words[7][12] = {"aerostat", "balloon", "set", "5M", "--wait", "20", "--api-sock"};
+    char *argv[] = {words[0], words[1], words[2], words[3], words[4],
+                    words[5], words[6], path,     NULL};
     char said[200];
     char error[200];
     pthread_t thread;
@@ -190,7 +166,7 @@ START_TEST(waiting_ends_with_what_the_guest_did)
     ck_assert_int_eq(pthread_create(&thread, NULL, tell, &story), 0);
     capture_begin(&out, STDOUT_FILENO);
     capture_begin(&err, STDERR_FILENO);
-    int status = cli_balloon((int)ARRAY_LEN(argv) - 1, argv);
+    int status = cmd_dispatch(cli_commands, (int)ARRAY_LEN(argv) - 1, argv);
     capture_end(&err, error, sizeof(error));
     capture_end(&out, said, sizeof(said));
     (void)shutdown(listener, SHUT_RDWR);
@@ -280,10 +256,11 @@ static const struct {
 START_TEST(a_command_is_one_request_and_its_answer)
 {
     char words[5][20];
-    char *argv[7];
-    int argc = 0;
-    for (; argc < 5 && commands[_i].words[argc] != NULL; argc++)
-        argv[argc] = strcpy(words[argc], commands[_i].words[argc]);
+    char name[] = "aerostat";
+    char *argv[8] = {name};
+    int argc = 1;
+    for (size_t i = 0; i < 5 && commands[_i].words[i] != NULL; i++)
+        argv[argc++] = strcpy(words[i], commands[_i].words[i]);
     argv[argc++] = path;
     argv[argc] = NULL;
     char said[200];
@@ -295,7 +272,7 @@ START_TEST(a_command_is_one_request_and_its_answer)
     ck_assert_int_eq(pthread_create(&thread, NULL, answer_once, &once), 0);
     capture_begin(&out, STDOUT_FILENO);
     capture_begin(&err, STDERR_FILENO);
-    int status = cli_balloon(argc, argv);
+    int status = cmd_dispatch(cli_commands, argc, argv);
     capture_end(&err, error, sizeof(error));
     capture_end(&out, said, sizeof(said));
     pthread_join(thread, NULL);

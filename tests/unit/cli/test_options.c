@@ -7,11 +7,13 @@
 
 #include "tests/unit/cli/suites.h"
 #include "vmm/base/num.h"
+#include "vmm/cli/cli.h"
 #include "vmm/cli/options.h"
 
 #define MAX_ARGS 32
 
 static struct err err;
+static struct cmd_line words;
 
 /* Splits line at blanks into argv; a lone _ stands for an empty argument. */
 static int split(char *line, char *argv[MAX_ARGS])
@@ -27,22 +29,28 @@ static int split(char *line, char *argv[MAX_ARGS])
 
 static int parse_run(const char *text, struct run_options *out)
 {
-    char line[500];
+    static char line[500];
     char *argv[MAX_ARGS];
     snprintf(line, sizeof(line), "%s", text);
     memset(&err, 0, sizeof(err));
     int argc = split(line, argv);
-    return run_options_parse(argc, argv, out, &err);
+    *out = (struct run_options){0};
+    int rc = cmd_line_read(&cmd_run, argc, argv, &words, &err);
+    return rc < 0 || words.help ? rc : run_options_read(&words, out, &err);
 }
 
 static int parse_balloon(const char *text, struct balloon_options *out)
 {
     static char line[400];
+    char name[40];
     char *argv[MAX_ARGS];
     snprintf(line, sizeof(line), "%s", text);
     memset(&err, 0, sizeof(err));
     int argc = split(line, argv);
-    return balloon_options_parse(argc, argv, out, &err);
+    ck_assert_int_ge(argc, 2);
+    (void)snprintf(name, sizeof(name), "balloon %s", argv[1]);
+    int rc = cmd_line_read(cmd_find(cli_commands, name), argc - 1, argv + 1, &words, &err);
+    return rc < 0 || words.help ? rc : balloon_options_read(&words, out, &err);
 }
 
 START_TEST(every_flag_reaches_its_field)
@@ -73,7 +81,7 @@ START_TEST(every_flag_reaches_its_field)
     ck_assert_int_eq(o.config.backing, GM_BACKING_THP);
     ck_assert_int_eq(o.log_level, LOG_DEBUG);
     ck_assert(!o.console_input);
-    ck_assert(!o.help);
+    ck_assert(!words.help);
     run_options_finish(&o);
     run_options_finish(&o);
 }
@@ -165,7 +173,7 @@ START_TEST(help_is_given_whatever_else_is_wrong)
 {
     struct run_options o;
     ck_assert_msg(parse_run(helps[_i], &o) == 0, "%s", err.text);
-    ck_assert(o.help);
+    ck_assert(words.help);
     run_options_finish(&o);
 }
 END_TEST
@@ -174,7 +182,7 @@ START_TEST(what_looks_like_help_but_is_a_value_is_none)
 {
     struct run_options o;
     ck_assert_int_eq(parse_run("run --kernel --help", &o), 0);
-    ck_assert(!o.help);
+    ck_assert(!words.help);
     ck_assert_str_eq(o.config.kernel_path, "--help");
     run_options_finish(&o);
 }
@@ -258,7 +266,6 @@ START_TEST(balloon_set_reads_size_socket_and_patience)
         "balloon set --wait=30 --api-sock=s 2048",
     };
     ck_assert_msg(parse_balloon(lines[_i], &o) == 0, "%s", err.text);
-    ck_assert_int_eq(o.action, BALLOON_SET);
     ck_assert_uint_eq(o.target_mib, 2048);
     ck_assert_str_eq(o.api_sock, "s");
     ck_assert(o.wait);
@@ -273,23 +280,18 @@ START_TEST(balloon_show_and_help_are_told_apart)
     ck_assert_uint_eq(o.target_mib, 0);
     ck_assert(!o.wait);
     ck_assert_int_eq(parse_balloon("balloon show --api-sock s", &o), 0);
-    ck_assert_int_eq(o.action, BALLOON_SHOW);
     ck_assert(!o.json);
     ck_assert_int_eq(parse_balloon("balloon show --json --api-sock s", &o), 0);
     ck_assert(o.json);
     ck_assert_uint_eq(o.refresh_ms, 0);
     ck_assert_int_eq(parse_balloon("balloon show --refresh 10000 --api-sock s", &o), 0);
     ck_assert_uint_eq(o.refresh_ms, 10000);
-    static const char *const asked[] = {"balloon --help",
-                                        "balloon -h",
-                                        "balloon set --help",
-                                        "balloon show -h",
-                                        "balloon set x --wait y --foo -h",
-                                        "balloon hint --help",
+    static const char *const asked[] = {"balloon set --help", "balloon show -h",
+                                        "balloon set x --wait y --foo -h", "balloon hint --help",
                                         "balloon hint x -h"};
     for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
         ck_assert_int_eq(parse_balloon(asked[i], &o), 0);
-        ck_assert_int_eq(o.action, BALLOON_HELP);
+        ck_assert(words.help);
     }
 }
 END_TEST
@@ -303,7 +305,6 @@ START_TEST(balloon_hint_reads_its_word)
     };
     struct balloon_options o;
     ck_assert_msg(parse_balloon(lines[_i], &o) == 0, "%s", err.text);
-    ck_assert_int_eq(o.action, BALLOON_HINT);
     ck_assert_int_eq(o.hint, _i);
     ck_assert_str_eq(o.api_sock, "s");
 }
@@ -313,8 +314,6 @@ static const struct {
     const char *line;
     const char *error;
 } bad_balloons[] = {
-    {"balloon", "balloon needs an action: set, show or hint"},
-    {"balloon grow", "balloon: unknown action \"grow\" (known: set, show, hint)"},
     {"balloon hint --api-sock s", "balloon hint needs a word: start, stop or status"},
     {"balloon hint start", "balloon hint needs --api-sock PATH"},
     {"balloon hint on --api-sock s", "balloon hint: \"on\" is not one of start, stop, status"},

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of the program: a table of contents. */
+#include <stddef.h>
+
+#include "vmm/cli/cli.h"
+
+const struct command *const cli_commands[] = {
+    &cmd_run,          &cmd_balloon, &cmd_balloon_show, &cmd_balloon_set,
+    &cmd_balloon_hint, &cmd_version, &cmd_help,         NULL,
+};
+
+const struct cmd_example cli_first_steps[] = {
+    {"aerostat run --kernel vmlinux --initrd initramfs.cpio.gz --mem 1G --balloon 0 --api-sock "
+     "vm.sock",
+     "boot a guest with an empty balloon, its console on this terminal"},
+    {"aerostat balloon set 512M --wait 10 --api-sock vm.sock",
+     "take 512 MiB back, from another terminal"},
+    {"aerostat balloon show --api-sock vm.sock", "see what the guest says and what the host got"},
+    {0},
+};
