@@ -21,6 +21,8 @@ set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
 add_library(aero_flags INTERFACE)
 target_include_directories(aero_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(aero_flags INTERFACE ${AERO_WARNINGS} ${AERO_HARDENING})
+# Messages can name their place in the source: by its path in the repository, wherever that is built.
+target_compile_options(aero_flags INTERFACE -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
 target_link_options(aero_flags INTERFACE ${AERO_LINK_HARDENING})
 if(NOT AEROSTAT_SANITIZE STREQUAL "")
   target_compile_options(aero_flags INTERFACE -fsanitize=${AEROSTAT_SANITIZE}

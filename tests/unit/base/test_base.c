@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/support/check_main.h"
+#include "tests/unit/base/suites.h"
 #include "vmm/base/cleanup.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/err.h"
@@ -148,6 +149,6 @@ static Suite *base_suite(void)
 
 int main(void)
 {
-    Suite *(*const suites[])(void) = {base_suite};
-    return check_run(suites, 1);
+    Suite *(*const suites[])(void) = {base_suite, log_suite};
+    return check_run(suites, ARRAY_LEN(suites));
 }
