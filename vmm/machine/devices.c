@@ -135,15 +135,27 @@ static int add_serial(struct machine *machine, int console_out, struct err *err)
                     machine->serial, err);
 }
 
+static int add_i8042(struct machine *machine, struct err *err)
+{
+    int ret = new_eventfd(&machine->i8042_irq_fd, "keyboard controller", err);
+    if (ret < 0)
+        return ret;
+    ret = i8042_create(machine->i8042_irq_fd, on_guest_reset, machine, &machine->i8042);
+    if (ret < 0)
+        return err_sys(err, ret, "keyboard controller");
+    ret = vm_add_irqfd(machine->vm, LAYOUT_KEYBOARD_GSI, machine->i8042_irq_fd, err);
+    if (ret == 0)
+        ret = add_port(machine, I8042_DATA_PORT, 1, &i8042_data_ops, machine->i8042, err);
+    if (ret == 0)
+        ret = add_port(machine, I8042_COMMAND_PORT, 1, &i8042_command_ops, machine->i8042, err);
+    return ret;
+}
+
 int machine_add_legacy(struct machine *machine, int console_out, struct err *err)
 {
-    machine->i8042.on_reset = on_guest_reset;
-    machine->i8042.arg = machine;
     int ret = add_serial(machine, console_out, err);
     if (ret == 0)
-        ret = add_port(machine, I8042_DATA_PORT, 1, &i8042_data_ops, &machine->i8042, err);
-    if (ret == 0)
-        ret = add_port(machine, I8042_COMMAND_PORT, 1, &i8042_command_ops, &machine->i8042, err);
+        ret = add_i8042(machine, err);
     if (ret == 0)
         ret = add_port(machine, LAYOUT_ACPI_SLEEP_PORT,
                        LAYOUT_ACPI_STATUS_PORT - LAYOUT_ACPI_SLEEP_PORT + 1, &sleep_ops, machine,
@@ -216,4 +228,7 @@ void machine_remove_devices(struct machine *machine)
     serial_destroy(machine->serial);
     machine->serial = NULL;
     fd_close(&machine->serial_irq_fd);
+    i8042_destroy(machine->i8042);
+    machine->i8042 = NULL;
+    fd_close(&machine->i8042_irq_fd);
 }

@@ -120,6 +120,7 @@ int machine_create(const struct vm_config *cfg, struct ev_loop *io_loop, int con
     gate_init(&machine->gate, machine_kick_vcpu, machine);
     machine->io_loop = io_loop;
     machine->serial_irq_fd = -1;
+    machine->i8042_irq_fd = -1;
     int ret = build(machine, cfg, console_out, err);
     if (ret < 0) {
         machine_destroy(machine);
@@ -224,6 +225,25 @@ int machine_resume(struct machine *machine, struct err *err)
         balloon_set_paused(machine->balloon, false);
     gate_open(&machine->gate);
     return 0;
+}
+
+int machine_send_ctrl_alt_del(struct machine *machine, struct err *err)
+{
+    enum machine_state state = machine_state(machine);
+    if (state != MACHINE_RUNNING && state != MACHINE_PAUSED)
+        return refuse(machine, "sent Ctrl+Alt+Del", err);
+    int ret = i8042_send_ctrl_alt_del(machine->i8042);
+    if (ret == -ENODEV)
+        return err_set(err, ret,
+                       "Ctrl+Alt+Del: no driver of the guest listens to its keyboard (i8042): it "
+                       "has not started yet, or there is none: Linux needs CONFIG_SERIO_I8042, "
+                       "CONFIG_KEYBOARD_ATKBD and CONFIG_VT");
+    if (ret == -EBUSY)
+        return err_set(err, ret,
+                       "Ctrl+Alt+Del: the guest has not read the keys that were sent before: "
+                       "there is no room for more in the %u bytes of its keyboard",
+                       I8042_QUEUE_SIZE);
+    return ret;
 }
 
 size_t machine_console_input(struct machine *machine, const uint8_t *data, size_t len)

@@ -74,6 +74,14 @@ int machine_pause(struct machine *machine, struct err *err);
  */
 int machine_resume(struct machine *machine, struct err *err);
 
+/*
+ * Presses Ctrl+Alt+Del on the guest's keyboard, which an operating system takes as the wish to shut
+ * down and start again. A paused guest sees it when it goes on. Any thread. Returns 0; with a
+ * sentence -EINVAL when the machine has not started or has ended, -ENODEV when no driver of the
+ * guest listens to the keyboard, -EBUSY when it has not read the keys sent before.
+ */
+int machine_send_ctrl_alt_del(struct machine *machine, struct err *err);
+
 /* Feeds the guest's serial port; returns how many of the len bytes fitted. Any thread. */
 size_t machine_console_input(struct machine *machine, const uint8_t *data, size_t len);
 

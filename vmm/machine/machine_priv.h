@@ -52,7 +52,8 @@ struct machine {
 
     struct serial *serial;
     int serial_irq_fd;
-    struct i8042 i8042;
+    struct i8042 *i8042;
+    int i8042_irq_fd;
     struct balloon *balloon;
     struct machine_virtio virtio[MACHINE_VIRTIO_MAX];
     size_t virtio_count;

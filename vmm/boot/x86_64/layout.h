@@ -44,7 +44,10 @@
 /* I/O ports. */
 #define LAYOUT_SERIAL_PORT      0x3f8u
 #define LAYOUT_SERIAL_GSI       4u
-#define LAYOUT_RESET_PORT       0x64u /* of the keyboard controller */
+#define LAYOUT_KEYBOARD_DATA    0x60u /* of the keyboard controller */
+#define LAYOUT_KEYBOARD_COMMAND 0x64u
+#define LAYOUT_KEYBOARD_GSI     1u
+#define LAYOUT_RESET_PORT       LAYOUT_KEYBOARD_COMMAND
 #define LAYOUT_RESET_VALUE      0xfeu
 #define LAYOUT_ACPI_SLEEP_PORT  0x600u /* sleep control (ACPI 6.4, 4.8.3.7) */
 #define LAYOUT_ACPI_STATUS_PORT 0x601u /* sleep status */
