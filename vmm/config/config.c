@@ -12,6 +12,7 @@
 #include "vmm/base/cleanup.h"
 #include "vmm/base/num.h"
 #include "vmm/base/path.h"
+#include "vmm/config/config_priv.h"
 
 #define FILE_LIMIT        MIB
 #define DEFAULT_MEM_BYTES (128 * MIB)
@@ -32,13 +33,64 @@ int cfg_init(struct vm_config *cfg)
     return 0;
 }
 
+void cfg_strings(struct vm_config *cfg, char **out[CFG_STRINGS])
+{
+    char **all[CFG_STRINGS] = {
+        &cfg->kernel_path,        &cfg->initrd_path,     &cfg->cmdline,
+        &cfg->api_sock,           &cfg->logger.path,     &cfg->metrics.path,
+        &cfg->metrics.properties, &cfg->serial_out_path,
+    };
+    memcpy(out, all, sizeof(all));
+}
+
 void cfg_finish(struct vm_config *cfg)
 {
-    free(cfg->kernel_path);
-    free(cfg->initrd_path);
-    free(cfg->cmdline);
-    free(cfg->api_sock);
+    char **strings[CFG_STRINGS];
+    cfg_strings(cfg, strings);
+    for (size_t i = 0; i < CFG_STRINGS; i++)
+        free(*strings[i]);
     *cfg = (struct vm_config){0};
+}
+
+void cfg_fork(const struct vm_config *cfg, struct vm_config *out)
+{
+    char **strings[CFG_STRINGS];
+    *out = *cfg;
+    cfg_strings(out, strings);
+    for (size_t i = 0; i < CFG_STRINGS; i++)
+        *strings[i] = NULL;
+}
+
+int cfg_copy(const struct vm_config *cfg, struct vm_config *out)
+{
+    struct vm_config from = *cfg;
+    char **theirs[CFG_STRINGS];
+    char **ours[CFG_STRINGS];
+    cfg_fork(cfg, out);
+    cfg_strings(&from, theirs);
+    cfg_strings(out, ours);
+    for (size_t i = 0; i < CFG_STRINGS; i++) {
+        if (*theirs[i] != NULL && (*ours[i] = strdup(*theirs[i])) == NULL) {
+            cfg_finish(out);
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+void cfg_commit(struct vm_config *cfg, struct vm_config *next)
+{
+    char **ours[CFG_STRINGS];
+    char **theirs[CFG_STRINGS];
+    cfg_strings(cfg, ours);
+    cfg_strings(next, theirs);
+    for (size_t i = 0; i < CFG_STRINGS; i++) {
+        if (*theirs[i] == NULL)
+            *theirs[i] = *ours[i];
+        else
+            free(*ours[i]);
+    }
+    *cfg = *next;
 }
 
 /* Reads fd to its end, at most FILE_LIMIT bytes. text has room for one byte more. */
@@ -60,18 +112,30 @@ static int read_all(int fd, const char *path, char *text, size_t *out_len, struc
                    path, (unsigned long long)FILE_LIMIT);
 }
 
-int cfg_load(struct vm_config *cfg, const char *path, struct err *err)
+int cfg_read_file(const char *path, const char *name, char **out_text, size_t *out_len,
+                  struct err *err)
 {
-    char name[PATH_SHOWN_MAX];
-    path_show(path, name);
     AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_sys(err, -errno, "%s: cannot be opened", name);
-    AUTO_FREE char *text = malloc(FILE_LIMIT + 1);
+    char *text = malloc(FILE_LIMIT + 1);
     if (text == NULL)
         return err_set(err, -ENOMEM, "%s: out of memory", name);
+    int rc = read_all(fd, name, text, out_len, err);
+    if (rc < 0)
+        free(text);
+    else
+        *out_text = text;
+    return rc;
+}
+
+int cfg_load(struct vm_config *cfg, const char *path, struct err *err)
+{
+    char name[PATH_SHOWN_MAX];
+    AUTO_FREE char *text = NULL;
     size_t len = 0;
-    int rc = read_all(fd, name, text, &len, err);
+    path_show(path, name);
+    int rc = cfg_read_file(path, name, &text, &len, err);
     return rc < 0 ? rc : cfg_parse(cfg, name, text, len, err);
 }
 
@@ -82,7 +146,7 @@ void cfg_settle(struct vm_config *cfg)
         balloon->page_poison = balloon->free_page_hinting || balloon->free_page_reporting;
 }
 
-static int check_memory(const struct vm_config *cfg, struct err *err)
+int cfg_check_memory(const struct vm_config *cfg, struct err *err)
 {
     unsigned long long bytes = cfg->mem_bytes;
     if (bytes < CFG_MEM_MIN_MIB * MIB)
@@ -99,7 +163,7 @@ static int check_memory(const struct vm_config *cfg, struct err *err)
     return 0;
 }
 
-static int check_balloon(const struct vm_config *cfg, struct err *err)
+int cfg_check_balloon(const struct vm_config *cfg, struct err *err)
 {
     if (!cfg->has_balloon)
         return 0;
@@ -128,19 +192,53 @@ static int check_socket(const char *path, struct err *err)
     return 0;
 }
 
-int cfg_check(const struct vm_config *cfg, struct err *err)
+int cfg_check_kernel(const struct vm_config *cfg, struct err *err)
 {
     if (cfg->kernel_path == NULL || *cfg->kernel_path == '\0')
         return err_set(err, -EINVAL,
                        "no kernel: give --kernel PATH, or boot-source.kernel_image_path in the "
                        "configuration file");
+    return 0;
+}
+
+int cfg_check(const struct vm_config *cfg, struct err *err)
+{
+    int rc = cfg_check_kernel(cfg, err);
+    if (rc < 0)
+        return rc;
     if (cfg->vcpus < 1 || cfg->vcpus > CFG_VCPUS_MAX)
         return err_set(err, -EINVAL, "vCPUs: %u is not in the range from 1 to %u", cfg->vcpus,
                        CFG_VCPUS_MAX);
-    int rc = check_memory(cfg, err);
+    rc = cfg_check_memory(cfg, err);
     if (rc == 0)
-        rc = check_balloon(cfg, err);
+        rc = cfg_check_balloon(cfg, err);
     if (rc == 0)
         rc = check_socket(cfg->api_sock, err);
     return rc;
+}
+
+static int check_file(const char *what, const char *path, struct err *err)
+{
+    char name[PATH_SHOWN_MAX];
+    if (path == NULL)
+        return 0;
+    path_show(path, name);
+    AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return fd < 0 ? err_sys(err, -errno, "%s: %s: cannot be opened", what, name) : 0;
+}
+
+int cfg_check_kernel_file(const struct vm_config *cfg, struct err *err)
+{
+    return check_file("boot-source.kernel_image_path", cfg->kernel_path, err);
+}
+
+int cfg_check_initrd_file(const struct vm_config *cfg, struct err *err)
+{
+    return check_file("boot-source.initrd_path", cfg->initrd_path, err);
+}
+
+int cfg_check_files(const struct vm_config *cfg, struct err *err)
+{
+    int rc = cfg_check_kernel_file(cfg, err);
+    return rc < 0 ? rc : cfg_check_initrd_file(cfg, err);
 }

@@ -13,6 +13,12 @@
  * balloon: amount_mib, deflate_on_oom (required), stats_polling_interval_s, free_page_hinting,
  * free_page_reporting; ours: page_poison, prefault_on_deflate, scatter_gather, must_tell_host.
  *
+ * logger: log_path, level, show_level, show_log_origin.
+ *
+ * metrics: metrics_path (required), emit_id, properties.
+ *
+ * serial: serial_out_path.
+ *
  * No section is required, because the command line may give the kernel. Firecracker's further
  * sections may be null or an empty array; anything else in them is refused by name, so that no file
  * asks for a device and silently gets none.
@@ -27,6 +33,7 @@
 #include "devices/balloon/balloon.h"
 #include "memory/gm.h"
 #include "vmm/base/err.h"
+#include "vmm/base/log.h"
 
 #define CFG_VCPUS_MAX   32u
 #define CFG_MEM_MIN_MIB 16u
@@ -45,6 +52,22 @@
  */
 #define CFG_CMDLINE_DEFAULT "console=ttyS0 reboot=k panic=-1"
 
+/* Where messages go, and how they look. */
+struct cfg_logger {
+    bool given; /* the section is there */
+    char *path; /* logger.log_path; NULL: standard error */
+    bool level_given;
+    enum log_level level;
+    bool show_level;
+    bool show_origin; /* logger.show_log_origin */
+};
+
+struct cfg_metrics {
+    char *path; /* metrics.metrics_path; NULL: no metrics are written */
+    bool emit_id;
+    char *properties; /* a JSON object of strings; NULL: none */
+};
+
 struct vm_config {
     char *kernel_path;  /* boot-source.kernel_image_path */
     char *initrd_path;  /* boot-source.initrd_path; NULL: none */
@@ -57,6 +80,19 @@ struct vm_config {
     bool page_poison_given; /* balloon.page_poison was asked for: cfg_settle() leaves it alone */
     char *api_sock;         /* command line only; NULL: none */
     bool virtio_on_cmdline; /* machine-config.virtio_discovery "cmdline"; default "acpi" */
+    struct cfg_logger logger;
+    struct cfg_metrics metrics;
+    char *serial_out_path; /* serial.serial_out_path; NULL: standard output */
+};
+
+/* The sections that requests give one by one. */
+enum cfg_section {
+    CFG_SECTION_BOOT_SOURCE,
+    CFG_SECTION_MACHINE,
+    CFG_SECTION_BALLOON,
+    CFG_SECTION_LOGGER,
+    CFG_SECTION_METRICS,
+    CFG_SECTION_SERIAL,
 };
 
 /*
@@ -67,6 +103,9 @@ int cfg_init(struct vm_config *cfg);
 
 /* Frees what it owns and zeroes cfg. Accepts a config that is zeroed or finished. */
 void cfg_finish(struct vm_config *cfg);
+
+/* *out owns copies of what cfg owns. Returns 0 or -ENOMEM (*out is then as after cfg_finish()). */
+int cfg_copy(const struct vm_config *cfg, struct vm_config *out);
 
 /*
  * Reads JSON text (len bytes, name for messages) into cfg; what the text does not mention stays.
@@ -88,6 +127,41 @@ int cfg_load(struct vm_config *cfg, const char *path, struct err *err);
 void cfg_settle(struct vm_config *cfg);
 
 /*
+ * Reads the body of a PUT of one section: what it does not mention gets its default. The result is
+ * checked as far as it can be before everything is known, the files of a boot source for being
+ * there. All or nothing. Returns 0, -EINVAL, -ENOMEM or -errno of open(2), with a sentence.
+ */
+int cfg_put(struct vm_config *cfg, enum cfg_section section, const char *text, size_t len,
+            struct err *err);
+
+/* As cfg_put() for PATCH /machine-config: no key is required but one of them, and what the body
+ * does not mention stays. */
+int cfg_patch_machine(struct vm_config *cfg, const char *text, size_t len, struct err *err);
+
+/* One thing that is wrong; the sentence is valid during the call. */
+typedef void (*cfg_report_fn)(void *arg, const char *sentence);
+
+/*
+ * Reads a file as cfg_load() does and checks it as cfg_check() and cfg_check_files() do, but goes
+ * on after an error: report hears of all of them, in the file's order of sections. Returns how
+ * many; 0 with *cfg what the file describes, which is unchanged otherwise.
+ */
+unsigned cfg_load_all(struct vm_config *cfg, const char *path, cfg_report_fn report, void *arg);
+
+/* 0, or -errno with a sentence when kernel or initrd cannot be opened for reading. */
+int cfg_check_files(const struct vm_config *cfg, struct err *err);
+
+/*
+ * cfg as JSON in Firecracker's config-file schema, all defaults filled in and what does not exist
+ * null or empty: cfg_parse() reads it back to the same config. pretty: indented, for people.
+ * Malloc'ed; NULL when memory runs out.
+ */
+char *cfg_to_json(const struct vm_config *cfg, bool pretty);
+
+/* The section of cfg_to_json() alone, compact; also NULL when it is not there. */
+char *cfg_section_to_json(const struct vm_config *cfg, enum cfg_section section);
+
+/*
  * Bodies of requests, read as strictly as cfg_parse(). *out_ is set on success only. Each returns 0
  * or -EINVAL with a sentence.
  *
@@ -100,6 +174,15 @@ int cfg_parse_stats_update(const char *text, size_t len, uint32_t *out_seconds, 
 int cfg_parse_hint_start(const char *text, size_t len, bool *out_acknowledge, struct err *err);
 /* PATCH /vm: {"state": "Paused"} or {"state": "Resumed"}. */
 int cfg_parse_vm_state(const char *text, size_t len, bool *out_paused, struct err *err);
+/* The words of PUT /actions. */
+enum cfg_action {
+    CFG_ACTION_START,         /* InstanceStart */
+    CFG_ACTION_CTRL_ALT_DEL,  /* SendCtrlAltDel */
+    CFG_ACTION_FLUSH_METRICS, /* FlushMetrics */
+    CFG_ACTION_STOP,          /* ours: Stop, the machine ends at once */
+};
+/* PUT /actions: {"action_type": WORD}. */
+int cfg_parse_action(const char *text, size_t len, enum cfg_action *out, struct err *err);
 
 /*
  * Parses "512M", "2G", "131072K" (either case) and "2048" (MiB). what is the option's name for

@@ -20,8 +20,22 @@ int cfg_bad(const struct cfg_at *at, const char *fmt, ...)
     const char *key = at->key == NULL ? "" : at->key;
     const char *dot = *section != '\0' && *key != '\0' ? "." : "";
     const char *colon = *section != '\0' || *key != '\0' ? ": " : "";
-    return err_set(at->err, -EINVAL, "%s: %.60s%s%.60s%s%s", at->file, section, dot, key, colon,
-                   sentence);
+    int rc = err_set(at->err, -EINVAL, "%s: %.60s%s%.60s%s%s", at->file, section, dot, key, colon,
+                     sentence);
+    if (at->report != NULL) {
+        cfg_one_line(at->err);
+        at->report(at->report_arg, at->err->text);
+    }
+    return rc;
+}
+
+struct cfg_at cfg_inside(const struct cfg_at *at)
+{
+    struct cfg_at inside = *at;
+    inside.section = at->key;
+    inside.key = NULL;
+    inside.spec = NULL;
+    return inside;
 }
 
 void cfg_one_line(struct err *err)
@@ -109,33 +123,50 @@ static const struct cfg_key *find_key(const char *name, const struct cfg_key *ke
     return NULL;
 }
 
+/* The names that no key has; 0, or -EINVAL for the first. */
+static int check_names(const struct cfg_at *at, const json_t *object, const struct cfg_key *keys,
+                       size_t n)
+{
+    const char *name;
+    json_t *value;
+    int first = 0;
+    /* The macro writes through the object's iterator only. */
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        if (find_key(name, keys, n) != NULL)
+            continue;
+        first = unknown_key(at, name, keys, n);
+        if (at->report == NULL)
+            break;
+    }
+    return first;
+}
+
+static int read_key(const struct cfg_at *at, const json_t *value, const struct cfg_key *key,
+                    void *dst)
+{
+    struct cfg_at here = *at;
+    here.key = key->name;
+    here.spec = key;
+    if (at->partial && (value == NULL || json_is_null(value)))
+        return 0;
+    if (value != NULL)
+        return key->read(&here, value, dst);
+    return key->required ? cfg_bad(&here, "is missing") : 0;
+}
+
 int cfg_read_object(const struct cfg_at *at, const json_t *object, const struct cfg_key *keys,
                     size_t n, void *dst)
 {
     if (!json_is_object(object))
         return wrong_type(at, object, "an object");
-    const char *name;
-    json_t *value;
-    /* The macro writes through the object's iterator only. */
-    json_object_foreach((json_t *)(uintptr_t)object, name, value)
-    {
-        if (find_key(name, keys, n) == NULL)
-            return unknown_key(at, name, keys, n);
+    int first = check_names(at, object, keys, n);
+    for (size_t i = 0; i < n && (first == 0 || at->report != NULL); i++) {
+        int rc = read_key(at, json_object_get(object, keys[i].name), &keys[i], dst);
+        if (first == 0)
+            first = rc;
     }
-    for (size_t i = 0; i < n; i++) {
-        struct cfg_at here = *at;
-        here.key = keys[i].name;
-        here.spec = &keys[i];
-        value = json_object_get(object, keys[i].name);
-        int rc = 0;
-        if (value != NULL)
-            rc = keys[i].read(&here, value, dst);
-        else if (keys[i].required)
-            rc = cfg_bad(&here, "is missing");
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    return first;
 }
 
 int cfg_read_uint(const struct cfg_at *at, const json_t *value, uint64_t min, uint64_t max,
@@ -172,6 +203,11 @@ int cfg_read_string(const struct cfg_at *at, const json_t *value, bool empty_ok,
     free(*out);
     *out = copy;
     return 0;
+}
+
+int cfg_read_text(const struct cfg_at *at, const json_t *value, char **out)
+{
+    return json_is_null(value) ? 0 : cfg_read_string(at, value, false, out);
 }
 
 int cfg_read_word(const struct cfg_at *at, const json_t *value, const struct cfg_word *words,

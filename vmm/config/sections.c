@@ -32,12 +32,6 @@ static const struct cfg_key boot_keys[] = {
     {.name = "boot_args", .read = read_boot_args},
 };
 
-static int read_boot_source(const struct cfg_at *at, const json_t *value, void *dst)
-{
-    struct cfg_at inner = {.file = at->file, .section = at->key, .err = at->err};
-    return cfg_read_object(&inner, value, boot_keys, ARRAY_LEN(boot_keys), dst);
-}
-
 static int read_vcpus(const struct cfg_at *at, const json_t *value, void *dst)
 {
     struct vm_config *cfg = dst;
@@ -74,12 +68,15 @@ static int read_cpu_template(const struct cfg_at *at, const json_t *value, void 
     return rc;
 }
 
+const struct cfg_word cfg_huge_pages_words[] = {
+    {"None", GM_BACKING_4K}, {"Transparent", GM_BACKING_THP}, {"2M", GM_BACKING_HUGETLB_2M}};
+const size_t cfg_huge_pages_word_count = ARRAY_LEN(cfg_huge_pages_words);
+
 static int read_huge_pages(const struct cfg_at *at, const json_t *value, void *dst)
 {
-    static const struct cfg_word words[] = {{"None", GM_BACKING_4K}, {"2M", GM_BACKING_HUGETLB_2M}};
     struct vm_config *cfg = dst;
     unsigned backing = 0;
-    int rc = cfg_read_word(at, value, words, ARRAY_LEN(words), &backing);
+    int rc = cfg_read_word(at, value, cfg_huge_pages_words, cfg_huge_pages_word_count, &backing);
     if (rc == 0)
         cfg->backing = (enum gm_backing)backing;
     return rc;
@@ -118,29 +115,25 @@ static const struct cfg_key machine_keys[] = {
     {.name = "virtio_discovery", .read = read_discovery},
 };
 
-/* Firecracker's key and ours say the same thing: hugetlbfs or not. */
+/* Firecracker's key and ours say the same thing: which pages. */
 static int check_backing_agrees(const struct cfg_at *inner, const json_t *object)
 {
-    const char *huge = json_string_value(json_object_get(object, "huge_pages"));
-    const char *backing = json_string_value(json_object_get(object, "backing"));
-    if (huge == NULL || backing == NULL)
+    struct vm_config huge = {0};
+    struct vm_config ours = {0};
+    const json_t *huge_pages = json_object_get(object, "huge_pages");
+    const json_t *backing = json_object_get(object, "backing");
+    struct cfg_at at = {.file = inner->file};
+    if (huge_pages == NULL || backing == NULL || read_huge_pages(&at, huge_pages, &huge) < 0 ||
+        read_backing(&at, backing, &ours) < 0)
         return 0;
-    bool huge_hugetlb = strcmp(huge, "2M") == 0;
-    bool backing_hugetlb = strcmp(backing, "hugetlb-2m") == 0;
-    if (huge_hugetlb == backing_hugetlb)
+    /* "None" says only that it is not hugetlbfs: before there was "Transparent" it said no more. */
+    bool thp_none = huge.backing == GM_BACKING_4K && ours.backing == GM_BACKING_THP;
+    if (huge.backing == ours.backing || thp_none)
         return 0;
-    struct cfg_at at = *inner;
+    at = *inner;
     at.key = "backing";
-    return cfg_bad(&at, "\"%s\" contradicts huge_pages \"%s\"; give one of the two", backing, huge);
-}
-
-static int read_machine_config(const struct cfg_at *at, const json_t *value, void *dst)
-{
-    if (json_is_null(value))
-        return 0;
-    struct cfg_at inner = {.file = at->file, .section = at->key, .err = at->err};
-    int rc = cfg_read_object(&inner, value, machine_keys, ARRAY_LEN(machine_keys), dst);
-    return rc < 0 ? rc : check_backing_agrees(&inner, value);
+    return cfg_bad(&at, "\"%s\" contradicts huge_pages \"%s\"; give one of the two",
+                   json_string_value(backing), json_string_value(huge_pages));
 }
 
 int cfg_read_amount(const struct cfg_at *at, const json_t *value, void *dst)
@@ -222,27 +215,79 @@ static const struct cfg_key balloon_keys[] = {
     {.name = "must_tell_host", .read = read_must_tell_host},
 };
 
-static int read_balloon(const struct cfg_at *at, const json_t *value, void *dst)
+/* Both claim a feature bit of the balloon. */
+static int check_bit3(const struct cfg_at *inner, const json_t *object)
 {
-    struct vm_config *cfg = dst;
-    if (json_is_null(value))
+    const char *sg = json_string_value(json_object_get(object, "scatter_gather"));
+    if (sg == NULL || strcmp(sg, "bit3") != 0 ||
+        !json_is_true(json_object_get(object, "free_page_hinting")))
         return 0;
-    struct cfg_at inner = {.file = at->file, .section = at->key, .err = at->err};
-    const char *sg = json_string_value(json_object_get(value, "scatter_gather"));
-    if (sg != NULL && strcmp(sg, "bit3") == 0 &&
-        json_is_true(json_object_get(value, "free_page_hinting"))) {
-        inner.key = "scatter_gather";
-        return cfg_bad(&inner, "\"bit3\" and free_page_hinting both claim feature bit 3; give one "
-                               "of the two");
-    }
-    cfg->has_balloon = true;
-    return cfg_read_object(&inner, value, balloon_keys, ARRAY_LEN(balloon_keys), dst);
+    struct cfg_at at = *inner;
+    at.key = "scatter_gather";
+    return cfg_bad(&at, "\"bit3\" and free_page_hinting both claim feature bit 3; give one of the "
+                        "two");
+}
+
+static int mark_balloon(const struct cfg_at *inner, const json_t *object, struct vm_config *cfg)
+{
+    int rc = check_bit3(inner, object);
+    cfg->has_balloon = rc == 0;
+    return rc;
+}
+
+static int mark_machine(const struct cfg_at *inner, const json_t *object, struct vm_config *cfg)
+{
+    (void)cfg;
+    return check_backing_agrees(inner, object);
+}
+
+static int mark_logger(const struct cfg_at *inner, const json_t *object, struct vm_config *cfg)
+{
+    (void)inner;
+    (void)object;
+    cfg->logger.given = true;
+    return 0;
+}
+
+/* mark, if there is one, sees a section whose keys are all right. */
+static const struct {
+    const struct cfg_key *keys;
+    size_t n;
+    int (*mark)(const struct cfg_at *inner, const json_t *object, struct vm_config *cfg);
+} sections[] = {
+    [CFG_SECTION_BOOT_SOURCE] = {boot_keys, ARRAY_LEN(boot_keys), NULL},
+    [CFG_SECTION_MACHINE] = {machine_keys, ARRAY_LEN(machine_keys), mark_machine},
+    [CFG_SECTION_BALLOON] = {balloon_keys, ARRAY_LEN(balloon_keys), mark_balloon},
+    [CFG_SECTION_LOGGER] = {cfg_logger_keys, CFG_LOGGER_KEYS, mark_logger},
+    [CFG_SECTION_METRICS] = {cfg_metrics_keys, CFG_METRICS_KEYS, NULL},
+    [CFG_SECTION_SERIAL] = {cfg_serial_keys, CFG_SERIAL_KEYS, NULL},
+};
+
+int cfg_read_section(const struct cfg_at *at, const json_t *value, enum cfg_section section,
+                     struct vm_config *cfg)
+{
+    int rc = cfg_read_object(at, value, sections[section].keys, sections[section].n, cfg);
+    if (rc == 0 && sections[section].mark != NULL)
+        rc = sections[section].mark(at, value, cfg);
+    return rc;
+}
+
+/* A section of the file: its spec says which. */
+static int read_section(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    struct cfg_at inside = cfg_inside(at);
+    if (json_is_null(value) && !at->spec->required)
+        return 0;
+    return cfg_read_section(&inside, value, at->spec->section, dst);
 }
 
 static const struct cfg_key top_keys[] = {
-    {.name = "boot-source", .read = read_boot_source},
-    {.name = "machine-config", .read = read_machine_config},
-    {.name = "balloon", .read = read_balloon},
+    {.name = "boot-source", .read = read_section, .section = CFG_SECTION_BOOT_SOURCE},
+    {.name = "machine-config", .read = read_section, .section = CFG_SECTION_MACHINE},
+    {.name = "balloon", .read = read_section, .section = CFG_SECTION_BALLOON},
+    {.name = "logger", .read = read_section, .section = CFG_SECTION_LOGGER},
+    {.name = "metrics", .read = read_section, .section = CFG_SECTION_METRICS},
+    {.name = "serial", .read = read_section, .section = CFG_SECTION_SERIAL},
     {.name = "drives", .read = cfg_refuse_section, .note = "block devices are"},
     {.name = "network-interfaces", .read = cfg_refuse_section, .note = "network devices are"},
     {.name = "vsock", .read = cfg_refuse_section, .note = "vsock devices are"},
@@ -250,44 +295,10 @@ static const struct cfg_key top_keys[] = {
     {.name = "pmem", .read = cfg_refuse_section, .note = "persistent memory devices are"},
     {.name = "memory-hotplug", .read = cfg_refuse_section, .note = "hotplugged memory is"},
     {.name = "cpu-config", .read = cfg_refuse_section, .note = "custom CPU templates are"},
-    {.name = "logger", .read = cfg_refuse_section, .note = "log files are"},
-    {.name = "metrics", .read = cfg_refuse_section, .note = "metrics files are"},
     {.name = "mmds-config", .read = cfg_refuse_section, .note = "the metadata service is"},
-    {.name = "serial", .read = cfg_refuse_section, .note = "serial output files are"},
 };
 
-/* The texts in next, where there are any, take the place of cfg's; cfg_parse() gave next none of
- * cfg's own. */
-static void commit(struct vm_config *cfg, struct vm_config *next)
+int cfg_read_top(const struct cfg_at *at, const json_t *root, struct vm_config *cfg)
 {
-    char **theirs[] = {&next->kernel_path, &next->initrd_path, &next->cmdline, &next->api_sock};
-    char **ours[] = {&cfg->kernel_path, &cfg->initrd_path, &cfg->cmdline, &cfg->api_sock};
-    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
-        if (*theirs[i] == NULL)
-            *theirs[i] = *ours[i];
-        else
-            free(*ours[i]);
-    }
-    *cfg = *next;
-}
-
-int cfg_parse(struct vm_config *cfg, const char *name, const char *text, size_t len,
-              struct err *err)
-{
-    struct vm_config next = *cfg;
-    next.kernel_path = next.initrd_path = next.cmdline = next.api_sock = NULL;
-    struct cfg_at at = {.file = name, .err = err};
-    json_t *root = NULL;
-    int rc = cfg_json_load(name, text, len, &root, err);
-    if (rc == 0)
-        rc = cfg_read_object(&at, root, top_keys, ARRAY_LEN(top_keys), &next);
-    json_decref(root);
-    if (rc < 0) {
-        cfg_finish(&next);
-        cfg_one_line(err);
-        return rc;
-    }
-    cfg_settle(&next);
-    commit(cfg, &next);
-    return 0;
+    return cfg_read_object(at, root, top_keys, ARRAY_LEN(top_keys), cfg);
 }

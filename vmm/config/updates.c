@@ -80,3 +80,28 @@ int cfg_parse_vm_state(const char *text, size_t len, bool *out_paused, struct er
         *out_paused = paused;
     return rc;
 }
+
+static int read_action(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    static const struct cfg_word words[] = {{"InstanceStart", CFG_ACTION_START},
+                                            {"SendCtrlAltDel", CFG_ACTION_CTRL_ALT_DEL},
+                                            {"FlushMetrics", CFG_ACTION_FLUSH_METRICS},
+                                            {"Stop", CFG_ACTION_STOP}};
+    unsigned action = 0;
+    int rc = cfg_read_word(at, value, words, ARRAY_LEN(words), &action);
+    if (rc == 0)
+        *(enum cfg_action *)dst = (enum cfg_action)action;
+    return rc;
+}
+
+int cfg_parse_action(const char *text, size_t len, enum cfg_action *out, struct err *err)
+{
+    static const struct cfg_key keys[] = {
+        {.name = "action_type", .required = true, .read = read_action},
+    };
+    enum cfg_action action = CFG_ACTION_START;
+    int rc = parse_update(text, len, keys, ARRAY_LEN(keys), &action, err);
+    if (rc == 0)
+        *out = action;
+    return rc;
+}

@@ -14,8 +14,8 @@
 
 #define NOT_SUPPORTED " not supported by this version of Aerostat"
 #define KNOWN_SECTIONS                                                                             \
-    "unknown key (known: boot-source, machine-config, balloon, drives, network-interfaces, "       \
-    "vsock, entropy, pmem, memory-hotplug, cpu-config, logger, metrics, mmds-config, serial)"
+    "unknown key (known: boot-source, machine-config, balloon, logger, metrics, serial, drives, "  \
+    "network-interfaces, vsock, entropy, pmem, memory-hotplug, cpu-config, mmds-config)"
 #define KNOWN_BALLOON                                                                              \
     "unknown key (known: amount_mib, deflate_on_oom, stats_polling_interval_s, "                   \
     "free_page_hinting, free_page_reporting, page_poison, prefault_on_deflate, scatter_gather, "   \
@@ -45,7 +45,7 @@ static const struct {
     /* Wrong types. */
     {"12", "vm.json: must be an object, is the integer 12"},
     {"[]", "vm.json: must be an object, is an array"},
-    {"{\"boot-source\":null}", "vm.json: boot-source: must be an object, is null"},
+    {"{\"boot-source\":[]}", "vm.json: boot-source: must be an object, is an array"},
     {"{\"boot-source\":{\"kernel_image_path\":7}}",
      "vm.json: boot-source.kernel_image_path: must be a string, is the integer 7"},
     {"{\"boot-source\":{\"kernel_image_path\":null}}",
@@ -125,7 +125,7 @@ static const struct {
     {MACHINE(",\"backing\":\"8k\""), "vm.json: machine-config.backing: \"8k\" is not one of "
                                      "\"4k\", \"thp\", \"hugetlb-2m\""},
     {MACHINE(",\"huge_pages\":\"1G\""),
-     "vm.json: machine-config.huge_pages: \"1G\" is not one of \"None\", \"2M\""},
+     "vm.json: machine-config.huge_pages: \"1G\" is not one of \"None\", \"Transparent\", \"2M\""},
     {MACHINE(",\"virtio_discovery\":\"pci\""),
      "vm.json: machine-config.virtio_discovery: \"pci\" is not one of \"acpi\", \"cmdline\""},
     {BALLOON(",\"scatter_gather\":\"bit63\""),
@@ -160,10 +160,20 @@ static const struct {
     {"{\"pmem\":[{}]}", "vm.json: pmem: persistent memory devices are" NOT_SUPPORTED},
     {"{\"memory-hotplug\":{}}", "vm.json: memory-hotplug: hotplugged memory is" NOT_SUPPORTED},
     {"{\"cpu-config\":\"t.json\"}", "vm.json: cpu-config: custom CPU templates are" NOT_SUPPORTED},
-    {"{\"logger\":{\"log_path\":\"l\"}}", "vm.json: logger: log files are" NOT_SUPPORTED},
-    {"{\"metrics\":{\"metrics_path\":\"m\"}}", "vm.json: metrics: metrics files are" NOT_SUPPORTED},
+    {"{\"logger\":{\"level\":\"Loud\"}}",
+     "vm.json: logger.level: \"Loud\" is not one of \"Error\", \"Warning\", \"Info\", \"Debug\", "
+     "\"Trace\", \"Off\""},
+    {"{\"logger\":{\"module\":\"api\"}}",
+     "vm.json: logger.module: filters of messages are" NOT_SUPPORTED},
+    {"{\"logger\":{\"log_path\":\"\"}}", "vm.json: logger.log_path: must not be empty"},
+    {"{\"metrics\":{}}", "vm.json: metrics.metrics_path: is missing"},
+    {"{\"metrics\":{\"metrics_path\":\"m\",\"properties\":{\"a\":1}}}",
+     "vm.json: metrics.properties: must be an object of strings, \"a\" is none"},
+    {"{\"metrics\":{\"metrics_path\":\"m\",\"properties\":3}}",
+     "vm.json: metrics.properties: must be an object of strings"},
     {"{\"mmds-config\":{}}", "vm.json: mmds-config: the metadata service is" NOT_SUPPORTED},
-    {"{\"serial\":{}}", "vm.json: serial: serial output files are" NOT_SUPPORTED},
+    {"{\"serial\":{\"rate_limiter\":{}}}",
+     "vm.json: serial.rate_limiter: limits on serial output are" NOT_SUPPORTED},
 };
 
 START_TEST(a_bad_configuration_gets_one_exact_sentence)
