@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/base/num.h"
 #include "vmm/boot/x86_64/layout.h"
@@ -149,6 +150,7 @@ int machine_start(struct machine *machine, struct err *err)
         return err_sys(err, -ret, "reclaim thread");
     machine->reclaim_started = true;
     (void)pthread_setname_np(machine->reclaim_thread, "reclaim");
+    machine->start_ns = clock_mono_ns();
     atomic_store_explicit(&machine->state, MACHINE_RUNNING, memory_order_relaxed);
     log_info("entering the guest with %u vCPUs", machine->vcpu_count);
     return machine_start_vcpus(machine, err);
@@ -275,6 +277,11 @@ void machine_get_figures(const struct machine *machine, struct machine_figures *
     };
     if (gm_allocated_bytes(machine->gm, &out->ram_allocated_bytes) < 0)
         out->ram_allocated_bytes = 0;
+    if (machine->start_ns != 0)
+        out->uptime_ns = clock_mono_ns() - machine->start_ns;
+    out->vcpu_ns = machine_vcpu_ns(machine);
+    uint64_t process_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    out->monitor_ns = process_ns - min_u64(process_ns, out->vcpu_ns);
     for (size_t i = 0; i < machine->virtio_count; i++) {
         struct vmmio_counters counters;
         vmmio_get_counters(machine->virtio[i].transport, &counters);

@@ -34,6 +34,9 @@ struct machine_figures {
     uint64_t bad_register;        /* register accesses that the virtio transports refused */
     uint64_t unclaimed_accesses;  /* port and MMIO accesses that no device answers; a booting PC
                                      makes some */
+    uint64_t uptime_ns;           /* since the start; 0 before it */
+    uint64_t vcpu_ns;             /* processor time of the threads that run vCPUs */
+    uint64_t monitor_ns;          /* of all others of the process */
 };
 
 /*

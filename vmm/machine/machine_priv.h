@@ -35,6 +35,7 @@ struct machine_vcpu {
     bool thread_started;
     pthread_t self;     /* the same, from the thread itself: for kicks, before it first enters */
     _Atomic bool ended; /* the thread has left the guest for good */
+    _Atomic uint64_t ended_ns; /* the processor time it had used then */
 };
 
 _Static_assert(CFG_VCPUS_MAX <= GATE_PASSES_MAX, "each vCPU has a pass");
@@ -62,6 +63,7 @@ struct machine {
     uint32_t vcpu_count;
     struct gate gate; /* each vCPU's way into the guest; ended when the machine stops */
 
+    uint64_t start_ns;            /* CLOCK_MONOTONIC; 0: not yet */
     _Atomic int state;            /* enum machine_state */
     _Atomic int end;              /* enum machine_end; set once */
     struct log_limit track_limit; /* the reclaim loop's */
@@ -96,6 +98,9 @@ void machine_kick_vcpu(void *arg, uint32_t id);
 
 /* Makes every vCPU thread notice that the gate has ended. Any thread. */
 void machine_kick_vcpus(struct machine *machine);
+
+/* The processor time that the vCPU threads have used. The thread that joins them. */
+uint64_t machine_vcpu_ns(const struct machine *machine);
 
 /* Waits for the vCPU threads, which have been told to stop. The reclaim loop must still serve. */
 void machine_join_vcpus(struct machine *machine);

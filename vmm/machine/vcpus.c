@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/machine_priv.h"
 
@@ -87,6 +88,7 @@ static void *vcpu_thread(void *arg)
         gate_leave(gate, self->id);
         handle_exit(self, &exit);
     }
+    atomic_store(&self->ended_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID));
     atomic_store_explicit(&self->ended, true, memory_order_release);
     return NULL;
 }
@@ -171,6 +173,26 @@ static void join(const struct machine *machine, struct machine_vcpu *vcpu)
         (void)nanosleep(&pause, NULL);
     }
     (void)pthread_join(vcpu->thread, NULL);
+}
+
+static uint64_t thread_ns(const struct machine_vcpu *vcpu)
+{
+    clockid_t clock;
+    uint64_t ns = 0;
+    if (!atomic_load(&vcpu->ended) && pthread_getcpuclockid(vcpu->thread, &clock) == 0)
+        ns = clock_ns(clock);
+    /* It may have ended just now. */
+    return ns != 0 ? ns : atomic_load(&vcpu->ended_ns);
+}
+
+uint64_t machine_vcpu_ns(const struct machine *machine)
+{
+    uint64_t sum = 0;
+    for (uint32_t id = 0; id < machine->vcpu_count; id++) {
+        if (machine->vcpus[id].thread_started)
+            sum += thread_ns(&machine->vcpus[id]);
+    }
+    return sum;
 }
 
 void machine_join_vcpus(struct machine *machine)

@@ -2,7 +2,6 @@
 /* Samples, and the names that both forms of the metrics use. */
 #include <jansson.h>
 #include <string.h>
-#include <time.h>
 
 #include "vmm/base/clock.h"
 #include "vmm/base/num.h"
@@ -10,7 +9,6 @@
 
 #define NS_PER_US UINT64_C(1000)
 #define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S  UINT64_C(1000000000)
 
 const struct metrics_route metrics_routes[] = {
     {METRICS_GET, METRICS_INSTANCE, "instance_info", true},
@@ -54,13 +52,6 @@ const struct metrics_route metrics_routes[] = {
 const size_t metrics_route_count = ARRAY_LEN(metrics_routes);
 
 const char *const metrics_method_names[METRICS_METHODS] = {"get", "put", "patch"};
-
-static uint64_t clock_ns(clockid_t id)
-{
-    struct timespec ts = {0};
-    (void)clock_gettime(id, &ts);
-    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 void metrics_sample_init(struct metrics_sample *out, const char *id)
 {
