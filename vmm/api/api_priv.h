@@ -13,9 +13,17 @@
 #include "vmm/base/err.h"
 #include "vmm/event/loop.h"
 
-/* Largest request body; Firecracker's own limit is of this order, and no request here needs 1 KiB.
- */
-#define API_BODY_LIMIT 16384u
+/* Largest request body where no other limit is set: Firecracker's. No request here needs 1 KiB. */
+#define API_BODY_LIMIT 51200u
+/* The largest limit that may be set. */
+#define API_BODY_LIMIT_MAX (1u << 20)
+
+/* Whose requests and answers these are. */
+#define API_FIRECRACKER_VERSION "1.14.0"
+
+/* Firecracker's words for requests that come at the wrong time. */
+#define API_TOO_LATE  "The requested operation is not supported after starting the microVM."
+#define API_TOO_EARLY "The requested operation is not supported before starting the microVM."
 
 /* The longest that a request may have fresh statistics waited for. */
 #define API_REFRESH_MAX_MS 10000u
@@ -52,6 +60,7 @@ struct api_request {
     const char *body;          /* not NULL */
     size_t len;                /* of body */
     bool waited;               /* asked again, after api_route() said to wait */
+    enum cfg_section section;  /* for api_put_section(), by the table of requests */
 };
 
 /* What a request is answered with. body is malloc'ed, NULL for none (or when memory ran out: status
@@ -59,6 +68,7 @@ struct api_request {
 struct api_reply {
     unsigned status;
     char *body;
+    const char *content_type; /* of a body that is no JSON; NULL: JSON */
     /* With status 0: not answered yet. To be asked again, waited set, when the guest has sent more
      * than so many reports of its statistics, at the latest after wait_ms. */
     uint64_t reports;
@@ -72,9 +82,33 @@ void api_route(const struct api_request *request, struct api_reply *out);
 void api_reply_fault(struct api_reply *out, unsigned status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* GET /balloon/statistics for a machine that has a balloon. */
-void api_reply_statistics(const struct api_target *target, const struct balloon_info *info,
-                          struct api_reply *out);
+/* Status 200 with a malloc'ed text, or 500 where it is NULL. */
+void api_reply_text(struct api_reply *out, char *text);
+
+/* Nothing on success, otherwise the sentence. */
+void api_reply_done(struct api_reply *out, int rc, const struct err *err);
+
+/* GET /balloon/statistics. */
+void api_reply_statistics(const struct api_target *target, struct api_reply *out);
+
+/* One request each, as the table in routes.c has them. */
+void api_get_instance(const struct api_request *request, struct api_reply *out);
+void api_get_version(const struct api_request *request, struct api_reply *out);
+void api_get_config(const struct api_request *request, struct api_reply *out);
+void api_get_machine(const struct api_request *request, struct api_reply *out);
+void api_put_section(const struct api_request *request, struct api_reply *out);
+void api_patch_machine(const struct api_request *request, struct api_reply *out);
+void api_patch_vm(const struct api_request *request, struct api_reply *out);
+void api_put_action(const struct api_request *request, struct api_reply *out);
+void api_get_host(const struct api_request *request, struct api_reply *out);
+void api_get_metrics(const struct api_request *request, struct api_reply *out);
+void api_get_balloon(const struct api_request *request, struct api_reply *out);
+void api_patch_balloon(const struct api_request *request, struct api_reply *out);
+void api_get_statistics(const struct api_request *request, struct api_reply *out);
+void api_patch_statistics(const struct api_request *request, struct api_reply *out);
+void api_start_hinting(const struct api_request *request, struct api_reply *out);
+void api_stop_hinting(const struct api_request *request, struct api_reply *out);
+void api_get_hinting(const struct api_request *request, struct api_reply *out);
 
 struct MHD_Connection;
 

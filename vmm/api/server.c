@@ -24,7 +24,7 @@
 /* How often the library is called while it is at its limit and does not listen. */
 #define FULL_NS (500 * NS_PER_MS)
 /* Past this much of a body that is too large anyway, the connection is cut instead of answered. */
-#define DISCARD_LIMIT ((size_t)1 << 20)
+#define DISCARD_LIMIT ((size_t)2 * API_BODY_LIMIT_MAX)
 
 struct api_server {
     struct api_target target;
@@ -34,14 +34,15 @@ struct api_server {
     struct ev_source *readiness;
     struct ev_source *timer;
     struct api_waits waits;
+    size_t body_limit;
 };
 
 /* One request under way: its body so far. */
 struct exchange {
     struct api_wait wait;
     bool waited;
-    size_t len; /* bytes of body that came, also those that were dropped */
-    char body[API_BODY_LIMIT];
+    size_t len;  /* bytes of body that came, also those that were dropped */
+    char body[]; /* server->body_limit */
 };
 
 static enum MHD_Result send_reply(struct MHD_Connection *connection, struct api_reply *reply)
@@ -54,25 +55,29 @@ static enum MHD_Result send_reply(struct MHD_Connection *connection, struct api_
         free(reply->body);
         return MHD_NO;
     }
-    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                                  reply->content_type == NULL ? "application/json"
+                                                              : reply->content_type);
     enum MHD_Result queued = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
     return queued;
 }
 
-static enum MHD_Result refuse_body(struct MHD_Connection *connection)
+static enum MHD_Result refuse_body(const struct api_server *server,
+                                   struct MHD_Connection *connection)
 {
     struct api_reply reply = {0};
     api_reply_fault(&reply, MHD_HTTP_CONTENT_TOO_LARGE,
-                    "The request body is larger than the maximum of %u bytes.", API_BODY_LIMIT);
+                    "The request body is larger than the maximum of %zu bytes.",
+                    server->body_limit);
     return send_reply(connection, &reply);
 }
 
-static bool announces_too_much(struct MHD_Connection *connection)
+static bool announces_too_much(const struct api_server *server, struct MHD_Connection *connection)
 {
     const char *length =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    return length != NULL && strtoull(length, NULL, 10) > API_BODY_LIMIT;
+    return length != NULL && strtoull(length, NULL, 10) > server->body_limit;
 }
 
 /* The library's iterator over the parameters of the query; arg is a struct api_request. */
@@ -126,22 +131,22 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     struct api_server *server = arg;
     struct exchange *exchange = *state;
     if (exchange == NULL) {
-        if (announces_too_much(connection))
-            return refuse_body(connection);
-        *state = calloc(1, sizeof(*exchange));
+        if (announces_too_much(server, connection))
+            return refuse_body(server, connection);
+        *state = calloc(1, sizeof(*exchange) + server->body_limit);
         return *state == NULL ? MHD_NO : MHD_YES;
     }
     if (*size > 0) {
         if (*size > DISCARD_LIMIT - exchange->len)
             return MHD_NO;
-        if (*size <= API_BODY_LIMIT && exchange->len <= API_BODY_LIMIT - *size)
+        if (*size <= server->body_limit && exchange->len <= server->body_limit - *size)
             memcpy(exchange->body + exchange->len, data, *size);
         exchange->len += *size;
         *size = 0;
         return MHD_YES;
     }
-    if (exchange->len > API_BODY_LIMIT)
-        return refuse_body(connection);
+    if (exchange->len > server->body_limit)
+        return refuse_body(server, connection);
     return answer(server, exchange, connection, method, url);
 }
 
@@ -258,6 +263,7 @@ int api_server_create(const char *path, const struct api_target *target, struct 
         return err_set(err, -ENOMEM, "control socket %s: out of memory", path);
     server->target = *target;
     server->loop = loop;
+    server->body_limit = target->body_limit == 0 ? API_BODY_LIMIT : target->body_limit;
     int rc = api_socket_open(path, &server->socket, err);
     if (rc < 0) {
         free(server);

@@ -137,7 +137,7 @@ static int put_guest(json_t *root, const struct balloon_stats *stats)
 static int put_hint(json_t *host, const struct api_target *target)
 {
     struct balloon_hint_info hint = {0};
-    if (!target->balloon.free_page_hinting)
+    if (!target->ops->config(target->arg)->balloon.free_page_hinting)
         return 0;
     target->ops->hint(target->arg, &hint);
     int rc = put_u64(host, "hint_host_cmd", hint.host_cmd);
@@ -170,10 +170,12 @@ static int put_host(json_t *host, const struct balloon_info *info,
     return rc;
 }
 
-void api_reply_statistics(const struct api_target *target, const struct balloon_info *info,
-                          struct api_reply *out)
+void api_reply_statistics(const struct api_target *target, struct api_reply *out)
 {
+    struct balloon_info all = {0};
+    const struct balloon_info *info = &all;
     struct machine_figures machine = {0};
+    target->ops->balloon_info(target->arg, &all);
     struct balloon_stats stats = {0};
     target->ops->figures(target->arg, &machine);
     target->ops->stats(target->arg, &stats);

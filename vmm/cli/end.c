@@ -23,8 +23,8 @@ int end_status(enum machine_end why, int signo, enum log_level *out_level, const
                     "early in its boot)";
         return CLI_OK;
     case MACHINE_END_REQUESTED:
-        *out_text = signo == 0 ? "the machine was ended from the console"
-                               : "the machine was ended by a signal";
+        *out_text =
+            signo == 0 ? "the machine was ended on request" : "the machine was ended by a signal";
         return signo == 0 ? CLI_OK : SIGNAL_STATUS + signo;
     case MACHINE_END_ERROR:
     case MACHINE_END_NONE:

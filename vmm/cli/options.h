@@ -15,7 +15,8 @@
 struct run_options {
     struct vm_config config;
     enum log_level log_level;
-    bool console_input; /* false: --no-console */
+    bool console_input;  /* false: --no-console */
+    bool wait_for_start; /* --no-start */
 };
 
 /*

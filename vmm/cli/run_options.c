@@ -117,6 +117,9 @@ static int apply(struct run_options *options, int opt, const char *text, struct 
     case OPT_NO_CONSOLE:
         options->console_input = false;
         return 0;
+    case OPT_NO_START:
+        options->wait_for_start = true;
+        return 0;
     default:
         return is_balloon_flag(opt) ? apply_to_balloon(cfg, opt, text, err) : 0;
     }
@@ -148,6 +151,10 @@ static int apply_flags(const struct cmd_line *line, struct run_options *options,
                        "--%s needs a balloon: give --balloon SIZE, or a balloon section in the "
                        "configuration file",
                        needs_balloon);
+    if (options->wait_for_start && options->config.api_sock == NULL)
+        return err_set(err, -EINVAL,
+                       "--no-start needs a control socket to start the machine by: give --api-sock "
+                       "PATH");
     cfg_settle(&options->config);
     return 0;
 }

@@ -26,19 +26,84 @@ static void get_figures(void *arg, struct machine_figures *out)
     *out = fx.figures;
 }
 
-static bool get_info(void *arg, struct balloon_info *out)
+static const struct vm_config *get_config(void *arg)
 {
     (void)arg;
-    if (fx.has_balloon)
-        *out = fx.info;
-    return fx.has_balloon;
+    fx.config.balloon.target_bytes = fx.info.target_bytes;
+    fx.config.balloon.stats_interval_s = (uint32_t)fx.info.stats_interval_s;
+    return &fx.config;
+}
+
+static int put(void *arg, enum cfg_section section, const char *body, size_t len, struct err *err)
+{
+    (void)arg;
+    int rc = cfg_put(&fx.config, section, body, len, err);
+    if (rc == 0 && section == CFG_SECTION_BALLOON) {
+        fx.info.target_bytes = fx.config.balloon.target_bytes;
+        fx.info.stats_interval_s = fx.config.balloon.stats_interval_s;
+    }
+    return rc;
+}
+
+static int patch_machine(void *arg, const char *body, size_t len, struct err *err)
+{
+    (void)arg;
+    return cfg_patch_machine(&fx.config, body, len, err);
+}
+
+static int start(void *arg, struct err *err)
+{
+    (void)arg;
+    int rc = cfg_check(&fx.config, err);
+    if (rc == 0)
+        fx.state = MACHINE_RUNNING;
+    return rc;
+}
+
+static int send_ctrl_alt_del(void *arg, struct err *err)
+{
+    (void)arg;
+    if (fx.has_keyboard)
+        fx.key_presses++;
+    return fx.has_keyboard ? 0 : err_set(err, -ENODEV, "the guest has no keyboard");
+}
+
+static void stop(void *arg)
+{
+    (void)arg;
+    fx.state = MACHINE_STOPPED;
+}
+
+static int flush_metrics(void *arg, struct err *err)
+{
+    (void)arg;
+    if (fx.config.metrics.path != NULL)
+        fx.flushes++;
+    return fx.config.metrics.path != NULL ? 0 : err_set(err, -ENOENT, "no file for metrics");
+}
+
+static char *metrics_text(void *arg)
+{
+    (void)arg;
+    return strdup("# EOF\n");
+}
+
+static struct metrics_api_counts *get_counts(void *arg)
+{
+    (void)arg;
+    return &fx.counts;
+}
+
+static void get_info(void *arg, struct balloon_info *out)
+{
+    (void)arg;
+    *out = fx.info;
 }
 
 static int set_target(void *arg, uint64_t bytes, struct err *err)
 {
     (void)arg;
-    if (bytes >= fx.figures.ram_bytes)
-        return err_set(err, -EINVAL, "a target of %llu is too large", (unsigned long long)bytes);
+    (void)err;
     fx.info.target_bytes = bytes;
     return 0;
 }
@@ -78,7 +143,7 @@ static int set_stats_interval(void *arg, uint32_t seconds, struct err *err)
 static int hint_start(void *arg, bool acknowledge_on_stop, struct err *err)
 {
     (void)arg;
-    if (!fx.target.balloon.free_page_hinting)
+    if (!fx.config.balloon.free_page_hinting)
         return err_set(err, -EINVAL, "hinting is off");
     fx.hint.host_cmd = 2;
     fx.acknowledge_on_stop = acknowledge_on_stop;
@@ -88,7 +153,7 @@ static int hint_start(void *arg, bool acknowledge_on_stop, struct err *err)
 static int hint_stop(void *arg, struct err *err)
 {
     (void)arg;
-    if (!fx.target.balloon.free_page_hinting)
+    if (!fx.config.balloon.free_page_hinting)
         return err_set(err, -EINVAL, "hinting is off");
     fx.hint.host_cmd = 1;
     return 0;
@@ -102,6 +167,15 @@ static void get_hint(void *arg, struct balloon_hint_info *out)
 
 static const struct api_target_ops ops = {
     .state = get_state,
+    .config = get_config,
+    .put = put,
+    .patch_machine = patch_machine,
+    .start = start,
+    .send_ctrl_alt_del = send_ctrl_alt_del,
+    .stop = stop,
+    .flush_metrics = flush_metrics,
+    .metrics_text = metrics_text,
+    .counts = get_counts,
     .set_paused = set_paused,
     .figures = get_figures,
     .balloon_info = get_info,
@@ -120,10 +194,12 @@ void fixture_setup(void)
     strcpy(fx.dir, "/tmp/aerostat-api-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(fx.dir));
     snprintf(fx.path, sizeof(fx.path), "%s/api.sock", fx.dir);
-    fx.has_balloon = true;
+    ck_assert_int_eq(cfg_init(&fx.config), 0);
+    fx.config.has_balloon = true;
     fx.state = MACHINE_RUNNING;
     fx.figures.ram_bytes = 1ull << 30;
-    fx.target = (struct api_target){.ops = &ops, .vmm_version = "9.8.7"};
+    fx.config.mem_bytes = fx.figures.ram_bytes;
+    fx.target = (struct api_target){.ops = &ops, .vmm_version = "9.8.7", .id = "box"};
     ck_assert_int_eq(ev_loop_create(&fx.loop), 0);
 }
 
@@ -158,6 +234,7 @@ void fixture_teardown(void)
 {
     fixture_stop();
     ev_loop_destroy(fx.loop);
+    cfg_finish(&fx.config);
     ck_assert_msg(rmdir(fx.dir) == 0, "%s is not empty", fx.dir);
 }
 

@@ -14,7 +14,11 @@
 struct fixture {
     char dir[64];
     char path[100];
-    bool has_balloon;
+    struct vm_config config; /* with a balloon, unless a test says otherwise */
+    struct metrics_api_counts counts;
+    bool has_keyboard;
+    unsigned key_presses;
+    unsigned flushes;
     struct balloon_info info;
     struct machine_figures figures;
     enum machine_state state;

@@ -93,7 +93,8 @@ START_TEST(others_are_served_while_one_waits)
     fx.can_report = true;
     fixture_start();
     int fd = start_waiting(1);
-    fixture_expect("GET", "/version", NULL, 200, "{\"aerostat_version\":\"9.8.7\"}");
+    fixture_expect("GET", "/version", NULL, 200,
+                   "{\"firecracker_version\":\"1.14.0\",\"aerostat_version\":\"9.8.7\"}");
     fixture_expect("PATCH", "/balloon", "{\"amount_mib\":3}", 204, "");
     char text[8192];
     fx.reports = 1;

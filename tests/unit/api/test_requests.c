@@ -22,9 +22,10 @@ START_TEST(the_instance_says_who_and_how_it_is)
 {
     fixture_start();
     expect("GET", "/", NULL, 200,
-           "{\"app_name\":\"Aerostat\",\"id\":\"anonymous-instance\",\"state\":\"Running\","
+           "{\"app_name\":\"Aerostat\",\"id\":\"box\",\"state\":\"Running\","
            "\"vmm_version\":\"9.8.7\"}");
-    expect("GET", "/version", NULL, 200, "{\"aerostat_version\":\"9.8.7\"}");
+    expect("GET", "/version", NULL, 200,
+           "{\"firecracker_version\":\"1.14.0\",\"aerostat_version\":\"9.8.7\"}");
 }
 END_TEST
 
@@ -50,7 +51,7 @@ START_TEST(the_balloons_configuration_is_firecrackers_and_ours)
 {
     fx.info.target_bytes = 300 * MIB;
     fx.info.stats_interval_s = 65535;
-    fx.target.balloon = (struct balloon_config){
+    fx.config.balloon = (struct balloon_config){
         .scatter_gather = BALLOON_SG_BIT3, .deflate_on_oom = true, .must_tell_host = true};
     fixture_start();
     expect("GET", "/balloon", NULL, 200,
@@ -64,9 +65,9 @@ END_TEST
 START_TEST(each_switch_of_the_configuration_has_its_own_key)
 {
     bool *const switches[] = {
-        &fx.target.balloon.deflate_on_oom,      &fx.target.balloon.free_page_hinting,
-        &fx.target.balloon.free_page_reporting, &fx.target.balloon.must_tell_host,
-        &fx.target.balloon.page_poison,         &fx.target.balloon.prefault_on_deflate,
+        &fx.config.balloon.deflate_on_oom,      &fx.config.balloon.free_page_hinting,
+        &fx.config.balloon.free_page_reporting, &fx.config.balloon.must_tell_host,
+        &fx.config.balloon.page_poison,         &fx.config.balloon.prefault_on_deflate,
     };
     static const char *const keys[] = {"deflate_on_oom",      "free_page_hinting",
                                        "free_page_reporting", "must_tell_host",
@@ -130,7 +131,7 @@ static const struct {
 
 START_TEST(hinting_is_started_followed_and_stopped)
 {
-    fx.target.balloon.free_page_hinting = true;
+    fx.config.balloon.free_page_hinting = true;
     fx.acknowledge_on_stop = !hint_starts[_i].acknowledge;
     fixture_start();
     expect("GET", "/balloon/hinting/status", NULL, 200, "{\"host_cmd\":0,\"guest_cmd\":null}");
@@ -145,7 +146,7 @@ END_TEST
 
 START_TEST(a_command_of_the_guest_is_shown_as_it_is)
 {
-    fx.target.balloon.free_page_hinting = true;
+    fx.config.balloon.free_page_hinting = true;
     fx.hint =
         (struct balloon_hint_info){.host_cmd = 3, .guest_cmd = UINT32_MAX, .guest_cmd_valid = true};
     fixture_start();
@@ -187,7 +188,7 @@ END_TEST
 
 START_TEST(a_machine_without_balloon_says_so)
 {
-    fx.has_balloon = false;
+    fx.config.has_balloon = false;
     fixture_start();
     expect_fault("GET", "/balloon", NULL, NO_BALLOON);
     expect_fault("PATCH", "/balloon", "{\"amount_mib\":1}", NO_BALLOON);
@@ -207,7 +208,7 @@ static const struct {
     const char *body;
     const char *fault;
 } faults[] = {
-    {"PATCH", "/balloon", NULL, "request body: is empty, must be a JSON object"},
+    {"PATCH", "/balloon", NULL, "Empty PATCH request."},
     {"PATCH", "/balloon",
      "{\"amount_mib\":", "request body:1:14: unexpected token near end of file"},
     {"PATCH", "/balloon", "{}", "request body: amount_mib: is missing"},
@@ -225,9 +226,10 @@ static const struct {
     {"GET", "/nothing", NULL, "Invalid request method and/or path: GET /nothing"},
     {"GET", "/balloon/", NULL, "Invalid request method and/or path: GET /balloon/"},
     {"GET", "//", NULL, "Invalid request method and/or path: GET //"},
-    {"PUT", "/balloon", "{}", "Invalid request method and/or path: PUT /balloon"},
+    {"PUT", "/balloon", "{}",
+     "The requested operation is not supported after starting the microVM."},
     {"DELETE", "/", NULL, "Invalid request method and/or path: DELETE /"},
-    {"PATCH", "/balloon/statistics", NULL, "request body: is empty, must be a JSON object"},
+    {"PATCH", "/balloon/statistics", NULL, "Empty PATCH request."},
     {"PATCH", "/balloon/statistics", "{\"stats_polling_interval_s\":65536}",
      "request body: stats_polling_interval_s: 65536 is above the maximum of 65535"},
     {"PATCH", "/balloon/hinting/start", "{\"acknowledge\":true}",
@@ -235,7 +237,7 @@ static const struct {
     {"PATCH", "/balloon/hinting/status", NULL,
      "Invalid request method and/or path: PATCH /balloon/hinting/status"},
     {"GET", "/balloon/hinting", NULL, "Invalid request method and/or path: GET /balloon/hinting"},
-    {"PATCH", "/vm", NULL, "request body: is empty, must be a JSON object"},
+    {"PATCH", "/vm", NULL, "Empty PATCH request."},
     {"PATCH", "/vm", "{}", "request body: state: is missing"},
     {"PATCH", "/vm", "{\"state\":\"Running\"}",
      "request body: state: \"Running\" is not one of \"Paused\", \"Resumed\""},

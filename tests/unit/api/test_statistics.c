@@ -190,7 +190,7 @@ END_TEST
 
 START_TEST(the_commands_of_hinting_are_shown_where_there_is_hinting)
 {
-    fx.target.balloon.free_page_hinting = _i > 0;
+    fx.config.balloon.free_page_hinting = _i > 0;
     fx.hint = (struct balloon_hint_info){
         .host_cmd = 5, .guest_cmd = UINT32_MAX, .guest_cmd_valid = _i > 1};
     fixture_start();

@@ -10,7 +10,7 @@
 #include "tests/unit/api/fixture.h"
 #include "vmm/base/num.h"
 
-#define LIMIT 16384
+#define LIMIT 51200
 
 static void still_serves(void)
 {
@@ -94,8 +94,8 @@ static const struct {
     const char *word;
 } bodies[] = {
     {LIMIT, "HTTP/1.1 400", "near end of file"},
-    {LIMIT + 1, "HTTP/1.1 413", "larger than the maximum of 16384 bytes"},
-    {100000, "HTTP/1.1 413", "larger than the maximum of 16384 bytes"},
+    {LIMIT + 1, "HTTP/1.1 413", "larger than the maximum of 51200 bytes"},
+    {100000, "HTTP/1.1 413", "larger than the maximum of 51200 bytes"},
 };
 
 START_TEST(a_body_is_taken_up_to_its_limit)
@@ -120,7 +120,7 @@ START_TEST(an_announced_length_alone_is_refused_at_once)
     expect_start(
         "PATCH /balloon HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n\r\n",
         "HTTP/1.1 413");
-    expect_start("PATCH /balloon HTTP/1.1\r\nHost: x\r\nContent-Length: 16385\r\n\r\n",
+    expect_start("PATCH /balloon HTTP/1.1\r\nHost: x\r\nContent-Length: 51201\r\n\r\n",
                  "HTTP/1.1 413");
 }
 END_TEST
@@ -134,8 +134,8 @@ START_TEST(a_chunked_body_has_the_same_limit)
     fixture_start();
     expect_start(CHUNKED "10\r\n{\"amount_mib\":7}\r\n0\r\n\r\n", "HTTP/1.1 204");
     ck_assert_uint_eq(fx.info.target_bytes, 7 * MIB);
-    char *text = malloc(65536);
-    int n = snprintf(text, 65536, CHUNKED "8000\r\n%*s\r\n0\r\n\r\n", 0x8000, "");
+    char *text = malloc(131072);
+    int n = snprintf(text, 131072, CHUNKED "10000\r\n%*s\r\n0\r\n\r\n", 0x10000, "");
     char *answer = fixture_raw(text, (size_t)n);
     ck_assert_msg(strncmp(answer, "HTTP/1.1 413", 12) == 0, "%s", answer);
     free(answer);
