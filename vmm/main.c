@@ -20,5 +20,7 @@ int main(int argc, char **argv)
 {
     if (fill_standard_descriptors() < 0)
         return CLI_FAILED;
+    if (argc > 0 && cli_is_firecracker(argv[0]))
+        return cli_firecracker(argc, argv);
     return cmd_dispatch(cli_commands, argc, argv);
 }

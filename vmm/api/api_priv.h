@@ -15,11 +15,6 @@
 
 /* Largest request body where no other limit is set: Firecracker's. No request here needs 1 KiB. */
 #define API_BODY_LIMIT 51200u
-/* The largest limit that may be set. */
-#define API_BODY_LIMIT_MAX (1u << 20)
-
-/* Whose requests and answers these are. */
-#define API_FIRECRACKER_VERSION "1.14.0"
 
 /* Firecracker's words for requests that come at the wrong time. */
 #define API_TOO_LATE  "The requested operation is not supported after starting the microVM."

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "vmm/api/api_priv.h"
+#include "vmm/api/server.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/num.h"
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The control socket: HTTP/1.1 over a Unix stream socket, served on the io loop. Requests and
- * answers are those of Firecracker's API, so far as there are any: GET /, /version, /balloon,
- * /balloon/statistics, /balloon/hinting/status; PATCH /vm, /balloon, /balloon/statistics,
- * /balloon/hinting/start, /balloon/hinting/stop. An error is answered with status 400 and
- * {"fault_message": "..."}; with 413 or 503 where the server has too much of something.
+ * answers are those of Firecracker's API, so far as there are such devices, and some of ours;
+ * docs/api.md has them. An error is answered with status 400 and {"fault_message": "..."}; with 413
+ * or 503 where the server has too much of something.
  *
  * GET /balloon/statistics?refresh_ms=N (1 to 10000) asks the guest for fresh statistics, and is
  * answered when they have come, or after N ms with what there is; at once without a driver that
@@ -18,6 +17,12 @@
 #include "vmm/event/loop.h"
 
 struct api_server;
+
+/* Whose requests and answers these are. */
+#define API_FIRECRACKER_VERSION "1.14.0"
+
+/* The largest limit that may be set for the body of a request. */
+#define API_BODY_LIMIT_MAX (1u << 20)
 
 /*
  * Binds path (mode 0600, refused when something is there already) and serves it on loop. target is

@@ -17,6 +17,10 @@ extern const struct command cmd_balloon;
 extern const struct command cmd_balloon_set;
 extern const struct command cmd_balloon_show;
 extern const struct command cmd_balloon_hint;
+extern const struct command cmd_config;
+extern const struct command cmd_config_check;
+extern const struct command cmd_config_show;
+extern const struct command cmd_firecracker;
 extern const struct command cmd_version;
 extern const struct command cmd_help;
 
@@ -25,5 +29,10 @@ extern const struct command *const cli_commands[];
 
 /* What `aerostat --help` ends with: from nothing to a guest that gives memory back. */
 extern const struct cmd_example cli_first_steps[];
+
+/* Whether the program was started by the name firecracker; then it is one command. argv[0] is the
+ * program. Returns the exit status. */
+bool cli_is_firecracker(const char *program);
+int cli_firecracker(int argc, char **argv);
 
 #endif

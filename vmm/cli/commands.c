@@ -5,8 +5,9 @@
 #include "vmm/cli/cli.h"
 
 const struct command *const cli_commands[] = {
-    &cmd_run,          &cmd_balloon, &cmd_balloon_show, &cmd_balloon_set,
-    &cmd_balloon_hint, &cmd_version, &cmd_help,         NULL,
+    &cmd_run,    &cmd_balloon,      &cmd_balloon_show, &cmd_balloon_set, &cmd_balloon_hint,
+    &cmd_config, &cmd_config_check, &cmd_config_show,  &cmd_version,     &cmd_help,
+    NULL,
 };
 
 const struct cmd_example cli_first_steps[] = {

@@ -80,6 +80,7 @@ struct vm_config {
     bool page_poison_given; /* balloon.page_poison was asked for: cfg_settle() leaves it alone */
     char *api_sock;         /* command line only; NULL: none */
     bool virtio_on_cmdline; /* machine-config.virtio_discovery "cmdline"; default "acpi" */
+    bool boot_timer;        /* command line only: a register that logs when the guest is up */
     struct cfg_logger logger;
     struct cfg_metrics metrics;
     char *serial_out_path; /* serial.serial_out_path; NULL: standard output */

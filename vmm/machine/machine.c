@@ -105,6 +105,8 @@ static int build(struct machine *machine, const struct vm_config *cfg, int conso
         ret = machine_add_legacy(machine, console_out, err);
     if (ret == 0)
         ret = machine_add_virtio(machine, cfg, err);
+    if (ret == 0 && cfg->boot_timer)
+        ret = machine_add_boot_timer(machine, err);
     if (ret == 0)
         ret = load_guest(machine, cfg, &entry, err);
     if (ret == 0)

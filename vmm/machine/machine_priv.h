@@ -64,6 +64,7 @@ struct machine {
     struct gate gate; /* each vCPU's way into the guest; ended when the machine stops */
 
     uint64_t start_ns;            /* CLOCK_MONOTONIC; 0: not yet */
+    _Atomic bool boot_timed;      /* the boot timer was written */
     _Atomic int state;            /* enum machine_state */
     _Atomic int end;              /* enum machine_end; set once */
     struct log_limit track_limit; /* the reclaim loop's */
@@ -76,7 +77,10 @@ int machine_add_legacy(struct machine *machine, int console_out, struct err *err
  * vCPUs run. */
 int machine_add_virtio(struct machine *machine, const struct vm_config *cfg, struct err *err);
 
-/* Releases what the two calls above built; the loops and vCPUs have ended. */
+/* The boot timer's register. Before the vCPUs run. */
+int machine_add_boot_timer(struct machine *machine, struct err *err);
+
+/* Releases what the calls above built; the loops and vCPUs have ended. */
 void machine_remove_devices(struct machine *machine);
 
 /* Creates vCPU objects and gives the first its entry state. */

@@ -11,6 +11,8 @@
 /* RAM ends below this address and goes on at 4 GiB. */
 #define LAYOUT_MMIO_GAP_START UINT64_C(0xc0000000)
 #define LAYOUT_MMIO_GAP_END   UINT64_C(0x100000000)
+/* Where Firecracker has it. */
+#define LAYOUT_BOOT_TIMER LAYOUT_MMIO_GAP_START
 /* virtio-mmio windows, one page each, GSI 5 upward: the PC's own lines are below, 24 pins in all.
  */
 #define LAYOUT_VIRTIO_BASE      UINT64_C(0xd0000000)
