@@ -136,6 +136,9 @@ void cmd_help_overview(const struct command *const *table, unsigned width, FILE 
 void cmd_help_command(const struct command *const *table, const struct command *cmd, unsigned width,
                       FILE *out);
 
+/* Writes text, the first word at column and each further line indented to it, and ends the line. */
+void cmd_help_wrap(unsigned column, unsigned width, const char *text, FILE *out);
+
 /* A width to wrap text to for that stream: its terminal's, at most 100, or 80. */
 unsigned cmd_help_width(FILE *out);
 

@@ -4,11 +4,22 @@
 
 #include "vmm/cli/cli.h"
 
+/* clang-format off */
 const struct command *const cli_commands[] = {
-    &cmd_run,    &cmd_balloon,      &cmd_balloon_show, &cmd_balloon_set, &cmd_balloon_hint,
-    &cmd_config, &cmd_config_check, &cmd_config_show,  &cmd_version,     &cmd_help,
+    &cmd_run,
+    &cmd_balloon,
+    &cmd_balloon_set,
+    &cmd_balloon_show,
+    &cmd_balloon_hint,
+    &cmd_config,
+    &cmd_config_check,
+    &cmd_config_show,
+    &cmd_doctor,
+    &cmd_version,
+    &cmd_help,
     NULL,
 };
+/* clang-format on */
 
 const struct cmd_example cli_first_steps[] = {
     {"aerostat run --kernel vmlinux --initrd initramfs.cpio.gz --mem 1G --balloon 0 --api-sock "

@@ -61,6 +61,12 @@ static void wrap(const struct page *page, unsigned at, unsigned indent, const ch
     (void)fputc('\n', page->out);
 }
 
+void cmd_help_wrap(unsigned column, unsigned width, const char *text, FILE *out)
+{
+    struct page page = {out, width};
+    wrap(&page, column, column, text);
+}
+
 /* A label, and what it means in the column behind all labels. */
 static void entry(const struct page *page, const char *label, unsigned column, const char *text)
 {

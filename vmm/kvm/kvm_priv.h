@@ -46,6 +46,21 @@ int vm_set_slot(struct vm *vm, size_t i, uint32_t flags);
  * it. */
 typedef int (*caps_query_fn)(void *arg, int capability);
 
+/* What is asked of a host's KVM. */
+struct cap {
+    int capability;
+    const char *name, *use;
+    bool required;
+};
+#define CAPS 9u
+extern const struct cap caps[CAPS];
+
+/* Of the descriptor of /dev/kvm that arg points to. */
+int caps_query_fd(void *arg, int capability);
+
+/* Opens the device and checks its version. Returns 0 or -errno with a sentence. */
+int kvm_open_device(const char *path, int *out_fd, struct err *err);
+
 /* 0, or -ENOTSUP with a sentence that names the first missing capability. */
 int caps_check(caps_query_fn query, void *arg, struct err *err);
 

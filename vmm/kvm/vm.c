@@ -20,36 +20,39 @@ int kvm_ioctl(int fd, unsigned long request, unsigned long arg)
     return ret < 0 ? -errno : ret;
 }
 
+const struct cap caps[CAPS] = {
+    {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", "guest RAM", true},
+    {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", "CPUID", true},
+    {KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP", "the interrupt controller", true},
+    {KVM_CAP_IRQFD, "KVM_CAP_IRQFD", "device interrupts", true},
+    {KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD", "queue notifications", true},
+    {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", "stopping vCPUs (Linux 4.11 or later)",
+     true},
+    {KVM_CAP_PIT2, "KVM_CAP_PIT2", "guests that know no other timer", false},
+    {KVM_CAP_TSC_DEADLINE_TIMER, "KVM_CAP_TSC_DEADLINE_TIMER", "the timer of newer guests", false},
+    {KVM_CAP_KVMCLOCK_CTRL, "KVM_CAP_KVMCLOCK_CTRL", "guests that see no stall after a pause",
+     false},
+};
+
 int caps_check(caps_query_fn query, void *arg, struct err *err)
 {
-    static const struct {
-        int capability;
-        const char *name, *use;
-    } required[] = {
-        {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", "guest RAM"},
-        {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", "CPUID"},
-        {KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP", "the interrupt controller"},
-        {KVM_CAP_IRQFD, "KVM_CAP_IRQFD", "device interrupts"},
-        {KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD", "queue notifications"},
-        {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT", "stopping vCPUs (Linux 4.11 or later)"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(required); i++) {
-        if (query(arg, required[i].capability) <= 0)
+    for (size_t i = 0; i < CAPS; i++) {
+        if (caps[i].required && query(arg, caps[i].capability) <= 0)
             return err_set(
                 err, -ENOTSUP,
                 "this host's KVM lacks %s, which is needed for %s: use a newer host kernel",
-                required[i].name, required[i].use);
+                caps[i].name, caps[i].use);
     }
     return 0;
 }
 
-static int query_fd(void *arg, int capability)
+int caps_query_fd(void *arg, int capability)
 {
     const int *fd = arg;
     return kvm_ioctl(*fd, KVM_CHECK_EXTENSION, (unsigned long)capability);
 }
 
-static int open_device(const char *path, int *out_fd, struct err *err)
+int kvm_open_device(const char *path, int *out_fd, struct err *err)
 {
     AUTO_FD int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0 && (errno == ENOENT || errno == ENXIO || errno == ENODEV))
@@ -73,8 +76,8 @@ static int open_device(const char *path, int *out_fd, struct err *err)
 
 static int read_supported(struct vm *vm, struct err *err)
 {
-    vm->max_vcpus = (uint32_t)max_u64(1, (uint64_t)query_fd(&vm->kvm_fd, KVM_CAP_MAX_VCPUS));
-    vm->tsc_deadline = query_fd(&vm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+    vm->max_vcpus = (uint32_t)max_u64(1, (uint64_t)caps_query_fd(&vm->kvm_fd, KVM_CAP_MAX_VCPUS));
+    vm->tsc_deadline = caps_query_fd(&vm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
     int run_size = kvm_ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
     if (run_size < (int)sizeof(struct kvm_run))
         return err_set(err, -ENOTSUP, "KVM_GET_VCPU_MMAP_SIZE: %d is below %zu", run_size,
@@ -89,9 +92,9 @@ static int read_supported(struct vm *vm, struct err *err)
 static int place_own_pages(struct vm *vm, uint64_t gpa, struct err *err)
 {
     int ret = 0;
-    if (query_fd(&vm->kvm_fd, KVM_CAP_SET_IDENTITY_MAP_ADDR) > 0)
+    if (caps_query_fd(&vm->kvm_fd, KVM_CAP_SET_IDENTITY_MAP_ADDR) > 0)
         ret = kvm_ioctl(vm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, (unsigned long)&gpa);
-    if (ret == 0 && query_fd(&vm->kvm_fd, KVM_CAP_SET_TSS_ADDR) > 0)
+    if (ret == 0 && caps_query_fd(&vm->kvm_fd, KVM_CAP_SET_TSS_ADDR) > 0)
         ret = kvm_ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, gpa + GM_PAGE_SIZE);
     return ret < 0 ? err_sys(err, ret, "placing KVM's own pages at 0x%lx", (unsigned long)gpa) : 0;
 }
@@ -112,9 +115,9 @@ int vm_create(const char *dev_path, uint64_t own_pages_gpa, struct vm **out_vm, 
         return err_sys(err, -ENOMEM, "virtual machine");
     vm->kvm_fd = -1;
     vm->vm_fd = -1;
-    int ret = open_device(dev_path, &vm->kvm_fd, err);
+    int ret = kvm_open_device(dev_path, &vm->kvm_fd, err);
     if (ret == 0)
-        ret = caps_check(query_fd, &vm->kvm_fd, err);
+        ret = caps_check(caps_query_fd, &vm->kvm_fd, err);
     if (ret == 0)
         ret = read_supported(vm, err);
     if (ret == 0)
@@ -183,7 +186,7 @@ int vm_create_irqchip(struct vm *vm, struct err *err)
     int ret = kvm_ioctl(vm->vm_fd, KVM_CREATE_IRQCHIP, 0);
     if (ret < 0)
         return err_sys(err, ret, "KVM_CREATE_IRQCHIP");
-    if (query_fd(&vm->kvm_fd, KVM_CAP_PIT2) <= 0)
+    if (caps_query_fd(&vm->kvm_fd, KVM_CAP_PIT2) <= 0)
         return 0; /* a guest with a TSC deadline timer or kvmclock boots without a PIT */
     struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
     ret = kvm_ioctl(vm->vm_fd, KVM_CREATE_PIT2, (unsigned long)&pit);

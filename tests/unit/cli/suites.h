@@ -8,6 +8,7 @@
 Suite *balloon_suite(void);
 Suite *command_suite(void);
 Suite *console_suite(void);
+Suite *doctor_suite(void);
 Suite *end_suite(void);
 Suite *escape_suite(void);
 Suite *options_suite(void);
