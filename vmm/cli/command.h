@@ -136,6 +136,11 @@ void cmd_help_overview(const struct command *const *table, unsigned width, FILE 
 void cmd_help_command(const struct command *const *table, const struct command *cmd, unsigned width,
                       FILE *out);
 
+/* Write manual pages: of the program, and of a command. */
+void cmd_manual_program(const struct command *const *table, const struct cmd_example *first_steps,
+                        FILE *out);
+void cmd_manual_command(const struct command *const *table, const struct command *cmd, FILE *out);
+
 /* Writes text, the first word at column and each further line indented to it, and ends the line. */
 void cmd_help_wrap(unsigned column, unsigned width, const char *text, FILE *out);
 

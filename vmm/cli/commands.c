@@ -15,6 +15,8 @@ const struct command *const cli_commands[] = {
     &cmd_config_check,
     &cmd_config_show,
     &cmd_doctor,
+    &cmd_completion,
+    &cmd_manual,
     &cmd_version,
     &cmd_help,
     NULL,
