@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "vmm/base/clock.h"
+
 /* What the FIFO of a 16550A holds; in loopback the guest can count it. */
 #define FIFO_DEPTH 16u
 /*
@@ -25,6 +27,7 @@
 struct serial {
     int out_fd;
     int irq_fd;
+    bool lossy;
     /* Guards all below. Leaf: nothing is taken inside it. */
     pthread_mutex_t lock;
     uint8_t ier;
@@ -36,7 +39,9 @@ struct serial {
     bool thr_empty_pending; /* the THR-empty interrupt has not been acknowledged yet */
     bool overrun;           /* a byte looped back met a full FIFO; until LSR is read */
     bool line_high;         /* the interrupt line, to find its rising edges */
-    size_t first;           /* index of the oldest byte in fifo */
+    struct bucket bucket;   /* of output, where it is lossy */
+    struct serial_counters counters;
+    size_t first; /* index of the oldest byte in fifo */
     size_t count;
     uint8_t fifo[SERIAL_INPUT_SIZE];
 };
@@ -55,6 +60,19 @@ int serial_create(int out_fd, int irq_fd, struct serial **out_serial)
     pthread_mutex_init(&serial->lock, NULL);
     *out_serial = serial;
     return 0;
+}
+
+void serial_set_lossy(struct serial *serial, const struct bucket_limit *limit)
+{
+    serial->lossy = true;
+    bucket_init(&serial->bucket, limit, clock_mono_ns());
+}
+
+void serial_get_counters(struct serial *serial, struct serial_counters *out)
+{
+    pthread_mutex_lock(&serial->lock);
+    *out = serial->counters;
+    pthread_mutex_unlock(&serial->lock);
 }
 
 void serial_destroy(struct serial *serial)
@@ -256,33 +274,46 @@ static void write_locked(struct serial *serial, uint64_t offset, uint8_t value)
 
 /*
  * The lock is not held here: a terminal that does not take the byte must not stop input or other
- * vCPUs.
+ * vCPUs. False when the byte was dropped.
  */
-static void transmit(const struct serial *serial, uint8_t byte)
+static bool transmit(const struct serial *serial, uint8_t byte)
 {
     if (serial->out_fd < 0)
-        return;
-    while (write(serial->out_fd, &byte, 1) < 0 && errno == EAGAIN) {
+        return true;
+    while (write(serial->out_fd, &byte, 1) < 0) {
+        if (errno != EAGAIN || serial->lossy)
+            return false;
         /* Somebody else made the open file non-blocking. A signal ends the wait, and drops the
          * byte. */
         struct pollfd reader = {.fd = serial->out_fd, .events = POLLOUT};
         if (poll(&reader, 1, -1) < 0)
-            return;
+            return false;
     }
+    return true;
+}
+
+/* Lock held, but for the time in which the byte goes out. */
+static void send_locked(struct serial *serial, uint8_t byte)
+{
+    if (serial->lossy && !bucket_take(&serial->bucket, clock_mono_ns())) {
+        serial->counters.limited_bytes++;
+        return;
+    }
+    pthread_mutex_unlock(&serial->lock);
+    bool sent = transmit(serial, byte);
+    pthread_mutex_lock(&serial->lock);
+    if (!sent)
+        serial->counters.dropped_bytes++;
 }
 
 void serial_write(struct serial *serial, uint64_t offset, uint8_t value)
 {
     pthread_mutex_lock(&serial->lock);
     bool sends = offset == UART_TX && !(serial->lcr & UART_LCR_DLAB);
-    bool outward = sends && !(serial->mcr & UART_MCR_LOOP);
-    if (outward) {
-        pthread_mutex_unlock(&serial->lock);
-        transmit(serial, value);
-        pthread_mutex_lock(&serial->lock);
-    } else {
+    if (sends && !(serial->mcr & UART_MCR_LOOP))
+        send_locked(serial, value);
+    else
         write_locked(serial, offset, value);
-    }
     if (sends)
         serial->thr_empty_pending = true;
     update_line(serial);

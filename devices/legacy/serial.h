@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/base/bucket.h"
+
 #define SERIAL_PORT_COUNT 8u
 /* Bytes of input that wait for the guest at most. */
 #define SERIAL_INPUT_SIZE 256u
@@ -24,13 +26,28 @@ struct serial;
  * interrupt edge, -1 for none. Both borrowed, outlive the device. Returns 0 or -ENOMEM.
  */
 int serial_create(int out_fd, int irq_fd, struct serial **out_serial);
+/* Where output that cannot go out has gone. */
+struct serial_counters {
+    uint64_t dropped_bytes; /* nobody took them */
+    uint64_t limited_bytes; /* over the limit */
+};
+
+/*
+ * From now on a byte that out_fd does not take at once is dropped rather than waited for, and so is
+ * one over the limit. Before the vCPUs run.
+ */
+void serial_set_lossy(struct serial *serial, const struct bucket_limit *limit);
+
+/* Any thread. */
+void serial_get_counters(struct serial *serial, struct serial_counters *out);
+
 /* Accepts NULL. */
 void serial_destroy(struct serial *serial);
 
 /*
  * One register, offset 0..7 (anything else reads 0 and ignores writes). vCPU threads. A write of
- * the transmit register blocks while out_fd does; a signal (EINTR) or an error drops the byte, so
- * that a vCPU can always be stopped.
+ * the transmit register blocks while out_fd does, unless it is lossy; a signal (EINTR) or an error
+ * drops the byte, so that a vCPU can always be stopped.
  */
 uint8_t serial_read(struct serial *serial, uint64_t offset);
 void serial_write(struct serial *serial, uint64_t offset, uint8_t value);

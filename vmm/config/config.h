@@ -17,7 +17,7 @@
  *
  * metrics: metrics_path (required), emit_id, properties.
  *
- * serial: serial_out_path.
+ * serial: serial_out_path, rate_limiter.
  *
  * No section is required, because the command line may give the kernel. Firecracker's further
  * sections may be null or an empty array; anything else in them is refused by name, so that no file
@@ -32,6 +32,7 @@
 
 #include "devices/balloon/balloon.h"
 #include "memory/gm.h"
+#include "vmm/base/bucket.h"
 #include "vmm/base/err.h"
 #include "vmm/base/log.h"
 
@@ -83,7 +84,8 @@ struct vm_config {
     bool boot_timer;        /* command line only: a register that logs when the guest is up */
     struct cfg_logger logger;
     struct cfg_metrics metrics;
-    char *serial_out_path; /* serial.serial_out_path; NULL: standard output */
+    char *serial_out_path;            /* serial.serial_out_path; NULL: standard output */
+    struct bucket_limit serial_limit; /* serial.rate_limiter, in bytes */
 };
 
 /* The sections that requests give one by one. */

@@ -16,6 +16,7 @@ struct cfg_key;
 /* Where in which file the reader is. Lives on the stack of the walk. */
 struct cfg_at {
     const char *file;
+    const char *above;   /* the section that the section is in; NULL: none */
     const char *section; /* NULL at the top level */
     const char *key;     /* NULL for the object itself */
     const struct cfg_key *spec;

@@ -95,7 +95,44 @@ static int read_serial_path(const struct cfg_at *at, const json_t *value, void *
     return cfg_read_text(at, value, &cfg->serial_out_path);
 }
 
+static int read_tokens(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    struct bucket_limit *limit = dst;
+    return cfg_read_uint(at, value, 0, INT64_MAX, &limit->size);
+}
+
+static int read_burst(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    struct bucket_limit *limit = dst;
+    return json_is_null(value) ? 0 : cfg_read_uint(at, value, 0, INT64_MAX, &limit->burst);
+}
+
+static int read_refill(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    struct bucket_limit *limit = dst;
+    return cfg_read_uint(at, value, 0, INT64_MAX, &limit->refill_ms);
+}
+
+/* Firecracker's token bucket. */
+static int read_limiter(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    static const struct cfg_key keys[] = {
+        {.name = "size", .required = true, .read = read_tokens},
+        {.name = "one_time_burst", .read = read_burst},
+        {.name = "refill_time", .required = true, .read = read_refill},
+    };
+    struct vm_config *cfg = dst;
+    struct bucket_limit limit = {0};
+    struct cfg_at inside = cfg_inside(at);
+    if (json_is_null(value))
+        return 0;
+    int rc = cfg_read_object(&inside, value, keys, ARRAY_LEN(keys), &limit);
+    if (rc == 0)
+        cfg->serial_limit = limit;
+    return rc;
+}
+
 const struct cfg_key cfg_serial_keys[CFG_SERIAL_KEYS] = {
     {.name = "serial_out_path", .read = read_serial_path},
-    {.name = "rate_limiter", .read = cfg_refuse_section, .note = "limits on serial output are"},
+    {.name = "rate_limiter", .read = read_limiter},
 };

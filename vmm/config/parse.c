@@ -66,6 +66,7 @@ static int reset_section(struct vm_config *next, enum cfg_section section)
         next->metrics = defaults.metrics;
         break;
     case CFG_SECTION_SERIAL:
+        next->serial_limit = defaults.serial_limit;
         break;
     }
     cfg_finish(&defaults);

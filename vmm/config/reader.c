@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/base/num.h"
 #include "vmm/config/config_priv.h"
 
 int cfg_bad(const struct cfg_at *at, const char *fmt, ...)
@@ -16,12 +17,16 @@ int cfg_bad(const struct cfg_at *at, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(sentence, sizeof(sentence), fmt, args);
     va_end(args);
-    const char *section = at->section == NULL ? "" : at->section;
-    const char *key = at->key == NULL ? "" : at->key;
-    const char *dot = *section != '\0' && *key != '\0' ? "." : "";
-    const char *colon = *section != '\0' || *key != '\0' ? ": " : "";
-    int rc = err_set(at->err, -EINVAL, "%s: %.60s%s%.60s%s%s", at->file, section, dot, key, colon,
-                     sentence);
+    char path[200];
+    const char *const parts[] = {at->above, at->section, at->key};
+    size_t used = 0;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (parts[i] != NULL)
+            used += (size_t)snprintf(path + used, sizeof(path) - used, "%s%.60s",
+                                     used > 0 ? "." : "", parts[i]);
+    }
+    (void)snprintf(path + used, sizeof(path) - used, "%s", used > 0 ? ": " : "");
+    int rc = err_set(at->err, -EINVAL, "%s: %s%s", at->file, path, sentence);
     if (at->report != NULL) {
         cfg_one_line(at->err);
         at->report(at->report_arg, at->err->text);
@@ -32,6 +37,7 @@ int cfg_bad(const struct cfg_at *at, const char *fmt, ...)
 struct cfg_at cfg_inside(const struct cfg_at *at)
 {
     struct cfg_at inside = *at;
+    inside.above = at->section;
     inside.section = at->key;
     inside.key = NULL;
     inside.spec = NULL;

@@ -87,9 +87,16 @@ static json_t *metrics(const struct vm_config *cfg)
 
 static json_t *serial(const struct vm_config *cfg)
 {
-    return cfg->serial_out_path == NULL
-               ? NULL
-               : json_pack("{s:o}", "serial_out_path", text(cfg->serial_out_path));
+    const struct bucket_limit *limit = &cfg->serial_limit;
+    bool limited = limit->size != 0 && limit->refill_ms != 0;
+    json_t *limiter =
+        !limited ? NULL
+                 : json_pack("{s:I, s:I, s:I}", "size", (json_int_t)limit->size, "one_time_burst",
+                             (json_int_t)limit->burst, "refill_time", (json_int_t)limit->refill_ms);
+    if (cfg->serial_out_path == NULL && !limited)
+        return NULL;
+    return json_pack("{s:o, s:o?}", "serial_out_path", text(cfg->serial_out_path), "rate_limiter",
+                     limiter);
 }
 
 static json_t *(*const sections[])(const struct vm_config *cfg) = {

@@ -120,7 +120,8 @@ static int add_port(struct machine *machine, uint64_t port, uint64_t count,
     return ret < 0 ? err_sys(err, ret, "I/O port 0x%lx", (unsigned long)port) : 0;
 }
 
-static int add_serial(struct machine *machine, int console_out, struct err *err)
+static int add_serial(struct machine *machine, const struct vm_config *cfg, int console_out,
+                      struct err *err)
 {
     int ret = new_eventfd(&machine->serial_irq_fd, "serial port", err);
     if (ret < 0)
@@ -128,6 +129,9 @@ static int add_serial(struct machine *machine, int console_out, struct err *err)
     ret = serial_create(console_out, machine->serial_irq_fd, &machine->serial);
     if (ret < 0)
         return err_sys(err, ret, "serial port");
+    /* A terminal is waited for, which a file or FIFO, that perhaps nobody reads, is not. */
+    if (cfg->serial_out_path != NULL || cfg->serial_limit.size != 0)
+        serial_set_lossy(machine->serial, &cfg->serial_limit);
     ret = vm_add_irqfd(machine->vm, LAYOUT_SERIAL_GSI, machine->serial_irq_fd, err);
     if (ret < 0)
         return ret;
@@ -151,9 +155,10 @@ static int add_i8042(struct machine *machine, struct err *err)
     return ret;
 }
 
-int machine_add_legacy(struct machine *machine, int console_out, struct err *err)
+int machine_add_legacy(struct machine *machine, const struct vm_config *cfg, int console_out,
+                       struct err *err)
 {
-    int ret = add_serial(machine, console_out, err);
+    int ret = add_serial(machine, cfg, console_out, err);
     if (ret == 0)
         ret = add_i8042(machine, err);
     if (ret == 0)

@@ -102,7 +102,7 @@ static int build(struct machine *machine, const struct vm_config *cfg, int conso
     if (ret == 0 && (ret = ev_loop_create(&machine->reclaim_loop)) < 0)
         ret = err_sys(err, ret, "reclaim loop");
     if (ret == 0)
-        ret = machine_add_legacy(machine, console_out, err);
+        ret = machine_add_legacy(machine, cfg, console_out, err);
     if (ret == 0)
         ret = machine_add_virtio(machine, cfg, err);
     if (ret == 0 && cfg->boot_timer)
@@ -279,6 +279,10 @@ void machine_get_figures(const struct machine *machine, struct machine_figures *
     };
     if (gm_allocated_bytes(machine->gm, &out->ram_allocated_bytes) < 0)
         out->ram_allocated_bytes = 0;
+    struct serial_counters serial;
+    serial_get_counters(machine->serial, &serial);
+    out->serial_dropped_bytes = serial.dropped_bytes;
+    out->serial_limited_bytes = serial.limited_bytes;
     if (machine->start_ns != 0)
         out->uptime_ns = clock_mono_ns() - machine->start_ns;
     out->vcpu_ns = machine_vcpu_ns(machine);

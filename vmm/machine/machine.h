@@ -30,13 +30,15 @@ enum machine_end {
 /* Whole-machine figures. */
 struct machine_figures {
     uint64_t ram_bytes;
-    uint64_t ram_allocated_bytes; /* blocks the memfds hold; 0 when they cannot be read */
-    uint64_t bad_register;        /* register accesses that the virtio transports refused */
-    uint64_t unclaimed_accesses;  /* port and MMIO accesses that no device answers; a booting PC
-                                     makes some */
-    uint64_t uptime_ns;           /* since the start; 0 before it */
-    uint64_t vcpu_ns;             /* processor time of the threads that run vCPUs */
-    uint64_t monitor_ns;          /* of all others of the process */
+    uint64_t ram_allocated_bytes;  /* blocks the memfds hold; 0 when they cannot be read */
+    uint64_t bad_register;         /* register accesses that the virtio transports refused */
+    uint64_t unclaimed_accesses;   /* port and MMIO accesses that no device answers; a booting PC
+                                      makes some */
+    uint64_t serial_dropped_bytes; /* of the guest's console: nobody took them */
+    uint64_t serial_limited_bytes; /* over serial.rate_limiter */
+    uint64_t uptime_ns;            /* since the start; 0 before it */
+    uint64_t vcpu_ns;              /* processor time of the threads that run vCPUs */
+    uint64_t monitor_ns;           /* of all others of the process */
 };
 
 /*

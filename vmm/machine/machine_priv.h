@@ -71,7 +71,8 @@ struct machine {
 };
 
 /* Serial port, keyboard controller, ACPI sleep registers: on the port bus. Before the vCPUs run. */
-int machine_add_legacy(struct machine *machine, int console_out, struct err *err);
+int machine_add_legacy(struct machine *machine, const struct vm_config *cfg, int console_out,
+                       struct err *err);
 
 /* The virtio devices that cfg asks for, each with window, interrupt line and eventfds. Before the
  * vCPUs run. */

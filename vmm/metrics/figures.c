@@ -77,6 +77,10 @@ const struct metrics_figure metrics_machine_figures[] = {
             "Register accesses that the virtio devices refused"),
     MACHINE(unclaimed_accesses, COUNT, true, "unclaimed_accesses",
             "Port and MMIO accesses that no device answers"),
+    MACHINE(serial_dropped_bytes, BYTES, true, "serial_dropped",
+            "Output of the guest's console that nobody took"),
+    MACHINE(serial_limited_bytes, BYTES, true, "serial_limited",
+            "Output of the guest's console over its rate limit"),
 };
 const size_t metrics_machine_figure_count = ARRAY_LEN(metrics_machine_figures);
 

@@ -6,6 +6,7 @@
 #include <check.h>
 
 /* A new suite, which the runner owns. */
+Suite *bucket_suite(void);
 Suite *log_suite(void);
 
 #endif

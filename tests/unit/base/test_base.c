@@ -149,6 +149,6 @@ static Suite *base_suite(void)
 
 int main(void)
 {
-    Suite *(*const suites[])(void) = {base_suite, log_suite};
+    Suite *(*const suites[])(void) = {base_suite, bucket_suite, log_suite};
     return check_run(suites, ARRAY_LEN(suites));
 }

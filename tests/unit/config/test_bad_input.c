@@ -172,8 +172,9 @@ static const struct {
     {"{\"metrics\":{\"metrics_path\":\"m\",\"properties\":3}}",
      "vm.json: metrics.properties: must be an object of strings"},
     {"{\"mmds-config\":{}}", "vm.json: mmds-config: the metadata service is" NOT_SUPPORTED},
-    {"{\"serial\":{\"rate_limiter\":{}}}",
-     "vm.json: serial.rate_limiter: limits on serial output are" NOT_SUPPORTED},
+    {"{\"serial\":{\"rate_limiter\":{}}}", "vm.json: serial.rate_limiter.size: is missing"},
+    {"{\"serial\":{\"rate_limiter\":{\"size\":1,\"refill_time\":-1}}}",
+     "vm.json: serial.rate_limiter.refill_time: -1 is below the minimum of 0"},
 };
 
 START_TEST(a_bad_configuration_gets_one_exact_sentence)

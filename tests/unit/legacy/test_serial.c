@@ -320,6 +320,37 @@ START_TEST(a_full_output_is_waited_for)
 }
 END_TEST
 
+START_TEST(a_lossy_output_that_is_full_drops_and_counts)
+{
+    struct serial_counters counters;
+    unsigned filled = 0;
+    serial_set_lossy(uart, &(struct bucket_limit){0});
+    while (write(out_pipe[1], "x", 1) == 1)
+        filled++;
+    ck_assert_uint_gt(filled, 0);
+    serial_write(uart, UART_TX, 'a');
+    serial_write(uart, UART_TX, 'b');
+    serial_get_counters(uart, &counters);
+    ck_assert_uint_eq(counters.dropped_bytes, 2);
+    ck_assert_uint_eq(counters.limited_bytes, 0);
+    ck_assert_uint_eq(serial_read(uart, UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
+}
+END_TEST
+
+START_TEST(output_over_its_limit_is_dropped_and_counted)
+{
+    struct serial_counters counters;
+    const struct bucket_limit limit = {.size = 2, .burst = 1, .refill_ms = 3600000};
+    serial_set_lossy(uart, &limit);
+    for (const char *c = "abcdef"; *c != '\0'; c++)
+        serial_write(uart, UART_TX, (uint8_t)*c);
+    expect_output("abc");
+    serial_get_counters(uart, &counters);
+    ck_assert_uint_eq(counters.limited_bytes, 3);
+    ck_assert_uint_eq(counters.dropped_bytes, 0);
+}
+END_TEST
+
 START_TEST(a_missing_output_drops_bytes_and_lets_the_guest_go_on)
 {
     struct serial *mute = NULL;
@@ -383,6 +414,8 @@ Suite *serial_suite(void)
     tcase_add_test(tc, read_only_registers_ignore_writes);
     tcase_add_test(tc, a_signal_ends_the_wait_for_a_full_output_and_drops_the_byte);
     tcase_add_test(tc, a_full_output_is_waited_for);
+    tcase_add_test(tc, a_lossy_output_that_is_full_drops_and_counts);
+    tcase_add_test(tc, output_over_its_limit_is_dropped_and_counted);
     tcase_add_test(tc, a_missing_output_drops_bytes_and_lets_the_guest_go_on);
     tcase_add_test(tc, input_from_another_thread_arrives_whole_and_in_order);
     suite_add_tcase(suite, tc);
