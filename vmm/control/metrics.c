@@ -39,9 +39,6 @@ static void gather(struct control *control, struct metrics_sample *out)
     out->has_machine = true;
     out->state = machine_state(machine);
     machine_get_figures(machine, &out->machine);
-    out->uptime_ns = out->machine.uptime_ns;
-    out->vcpu_ns = out->machine.vcpu_ns;
-    out->monitor_ns = out->machine.monitor_ns;
     out->has_balloon = control->cfg.has_balloon;
     if (out->has_balloon) {
         balloon_get_info(machine_balloon(control->machine), &out->balloon);

@@ -18,24 +18,24 @@
     FIELD(balloon_info, field, COUNT, true, "balloon_rejects", "class=\"" class "\"",              \
           "What the guest sent to the balloon and had refused, by class")
 
-#define QUEUE(queue, field, unit_, help_)                                                          \
+#define QUEUE(queue, field, unit_, family_, help_)                                                 \
     {                                                                                              \
         .name = #queue "_" #field, .offset = offsetof(struct balloon_info, queue.field),           \
-        .unit = METRICS_##unit_, .counter = true, .family = "balloon_queue_" #field,               \
+        .unit = METRICS_##unit_, .counter = true, .family = "balloon_queue_" family_,              \
         .label = "queue=\"" #queue "\"", .help = (help_)                                           \
     }
-#define QUEUES(field, unit, help)                                                                  \
-    QUEUE(inflate, field, unit, help), QUEUE(deflate, field, unit, help),                          \
-        QUEUE(stats, field, unit, help), QUEUE(hint, field, unit, help),                           \
-        QUEUE(report, field, unit, help)
+#define QUEUES(field, unit, family, help)                                                          \
+    QUEUE(inflate, field, unit, family, help), QUEUE(deflate, field, unit, family, help),          \
+        QUEUE(stats, field, unit, family, help), QUEUE(hint, field, unit, family, help),           \
+        QUEUE(report, field, unit, family, help)
 
 const struct metrics_figure metrics_balloon_figures[] = {
     GAUGE(target_bytes, BYTES, "target", "What the host asks the balloon to hold"),
     GAUGE(actual_bytes, BYTES, "actual", "What the guest says that the balloon holds"),
-    QUEUES(notifications, COUNT, "Notifications of a queue by the driver"),
-    QUEUES(chains, COUNT, "Buffers taken from a queue, good or bad"),
-    QUEUES(descriptors, COUNT, "Descriptors in the good buffers of a queue"),
-    QUEUES(bytes, BYTES, "Guest memory that valid items of a queue named"),
+    QUEUES(notifications, COUNT, "notifications", "Notifications of a queue by the driver"),
+    QUEUES(chains, COUNT, "chains", "Buffers taken from a queue, good or bad"),
+    QUEUES(descriptors, COUNT, "descriptors", "Descriptors in the good buffers of a queue"),
+    QUEUES(bytes, BYTES, "named", "Guest memory that valid items of a queue named"),
     COUNTER(punch_calls, COUNT, "punch_calls", "Calls of fallocate to give memory to the host"),
     COUNTER(punched_bytes, BYTES, "punched", "Memory that those calls covered"),
     COUNTER(freed_bytes, BYTES, "freed", "By how much the memory held fell in those calls"),
@@ -66,21 +66,27 @@ const struct metrics_figure metrics_balloon_figures[] = {
 };
 const size_t metrics_balloon_figure_count = ARRAY_LEN(metrics_balloon_figures);
 
-#define MACHINE(field, unit, counter, family, help)                                                \
-    FIELD(machine_figures, field, unit, counter, family, NULL, help)
+#define MACHINE(field, unit, counter, family, label, help)                                         \
+    FIELD(machine_figures, field, unit, counter, family, label, help)
+#define CPU(field, thread)                                                                         \
+    MACHINE(field, NS, true, "cpu", "thread=\"" thread "\"",                                       \
+            "Processor time of the threads that run the guest, and of all others")
 
 const struct metrics_figure metrics_machine_figures[] = {
-    MACHINE(ram_bytes, BYTES, false, "ram", "Size of guest memory"),
-    MACHINE(ram_allocated_bytes, BYTES, false, "ram_allocated",
+    MACHINE(ram_bytes, BYTES, false, "ram", NULL, "Size of guest memory"),
+    MACHINE(ram_allocated_bytes, BYTES, false, "ram_allocated", NULL,
             "Host memory behind guest memory, 0 where that cannot be read"),
-    MACHINE(bad_register, COUNT, true, "bad_register_accesses",
+    MACHINE(bad_register, COUNT, true, "bad_register_accesses", NULL,
             "Register accesses that the virtio devices refused"),
-    MACHINE(unclaimed_accesses, COUNT, true, "unclaimed_accesses",
+    MACHINE(unclaimed_accesses, COUNT, true, "unclaimed_accesses", NULL,
             "Port and MMIO accesses that no device answers"),
-    MACHINE(serial_dropped_bytes, BYTES, true, "serial_dropped",
+    MACHINE(serial_dropped_bytes, BYTES, true, "serial_dropped", NULL,
             "Output of the guest's console that nobody took"),
-    MACHINE(serial_limited_bytes, BYTES, true, "serial_limited",
+    MACHINE(serial_limited_bytes, BYTES, true, "serial_limited", NULL,
             "Output of the guest's console over its rate limit"),
+    MACHINE(uptime_ns, NS, false, "uptime", NULL, "Since the machine started"),
+    CPU(vcpu_ns, "vcpu"),
+    CPU(monitor_ns, "monitor"),
 };
 const size_t metrics_machine_figure_count = ARRAY_LEN(metrics_machine_figures);
 

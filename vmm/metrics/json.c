@@ -207,15 +207,6 @@ static json_t *own_guest(const struct line *line)
     return NULL;
 }
 
-static json_t *own_cpu(const struct line *line)
-{
-    const struct entry entries[] = {
-        {"vcpu_ns", SINCE(line, vcpu_ns)},
-        {"monitor_ns", SINCE(line, monitor_ns)},
-    };
-    return section_of(entries, ARRAY_LEN(entries));
-}
-
 static int put_own_requests(json_t *own, const struct line *line)
 {
     static const char *const names[METRICS_METHODS] = {"get_api_requests", "put_api_requests",
@@ -230,10 +221,9 @@ static int put_own_requests(json_t *own, const struct line *line)
 static json_t *own(const struct line *line)
 {
     const struct metrics_sample *now = line->now;
-    json_t *section = json_pack("{s:s*, s:s, s:I}", "version", now->version, "state",
-                                metrics_state_name(now->state), "uptime_ms",
-                                (json_int_t)(min_u64(now->uptime_ns / NS_PER_MS, INT64_MAX)));
-    int rc = json_object_set_new(section, "cpu", own_cpu(line));
+    json_t *section =
+        json_pack("{s:s*, s:s}", "version", now->version, "state", metrics_state_name(now->state));
+    int rc = section == NULL ? -1 : 0;
     if (rc == 0 && now->has_machine)
         rc = json_object_set_new(section, "machine", own_machine(line));
     if (rc == 0 && now->has_balloon)

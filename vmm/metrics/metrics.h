@@ -44,9 +44,6 @@ struct metrics_sample {
     const char *properties; /* borrowed; JSON: an object's text, metrics.properties; NULL: none */
 
     uint64_t time_ms; /* since 1970 */
-    uint64_t uptime_ns;
-    uint64_t vcpu_ns;    /* processor time of the threads that run the guest */
-    uint64_t monitor_ns; /* that of the others */
     uint64_t startup_us;
     uint64_t startup_cpu_us;
     /* How long the last pause and resume took to happen: the whole request, and without the API. */

@@ -127,13 +127,6 @@ static void put_monitor(const struct text *t, const struct metrics_sample *now)
 
 static void put_times(const struct text *t, const struct metrics_sample *now)
 {
-    const struct family cpu = {
-        "cpu", METRICS_NS, true,
-        "Processor time of the threads that run the guest, and of the others"};
-    put_one(t, "uptime", METRICS_NS, false, now->uptime_ns, "Since the monitor began");
-    put_family(t, &cpu);
-    put_value(t, &cpu, "thread=\"vcpu\"", now->vcpu_ns);
-    put_value(t, &cpu, "thread=\"monitor\"", now->monitor_ns);
     put_one(t, "startup", METRICS_NS, false, now->startup_us * NS_PER_US,
             "From the beginning of the process to a machine that is ready, 0 where not known");
     put_one(t, "startup_cpu", METRICS_NS, false, now->startup_cpu_us * NS_PER_US,
