@@ -10,76 +10,9 @@
 
 #include "vmm/api/api_priv.h"
 #include "vmm/base/num.h"
+#include "vmm/metrics/figures.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-
-struct figure {
-    const char *name;
-    size_t offset;
-};
-
-#define INFO(field)                                                                                \
-    {                                                                                              \
-#field, offsetof(struct balloon_info, field)                                               \
-    }
-#define QUEUE_INFO(queue, field)                                                                   \
-    {                                                                                              \
-#queue "_" #field, offsetof(struct balloon_info, queue.field)                              \
-    }
-#define QUEUE(queue)                                                                               \
-    QUEUE_INFO(queue, notifications), QUEUE_INFO(queue, chains), QUEUE_INFO(queue, descriptors),   \
-        QUEUE_INFO(queue, bytes)
-#define FIGURE(field)                                                                              \
-    {                                                                                              \
-#field, offsetof(struct machine_figures, field)                                            \
-    }
-
-static const struct figure balloon_figures[] = {
-    INFO(target_bytes),
-    INFO(actual_bytes),
-    QUEUE(inflate),
-    QUEUE(deflate),
-    QUEUE(stats),
-    QUEUE(hint),
-    QUEUE(report),
-    INFO(punch_calls),
-    INFO(punched_bytes),
-    INFO(freed_bytes),
-    INFO(ranges_merged),
-    INFO(punch_ns),
-    INFO(waiting_bytes),
-    INFO(kept_poisoned_bytes),
-    INFO(kept_written_bytes),
-    INFO(hint_stale_bytes),
-    INFO(hint_frozen_ns),
-    INFO(prefaulted_bytes),
-    INFO(prefault_ns),
-    INFO(bad_request),
-    INFO(bad_chain),
-    INFO(bad_ring),
-    INFO(host_error),
-    INFO(change_from_bytes),
-    INFO(change_to_bytes),
-    INFO(change_ns),
-    INFO(change_busy_ns),
-    INFO(target_changes),
-    INFO(stalls),
-};
-
-static const struct figure machine_figures[] = {
-    FIGURE(ram_bytes),
-    FIGURE(ram_allocated_bytes),
-    FIGURE(bad_register),
-    FIGURE(unclaimed_accesses),
-};
-
-/* Firecracker's names, by tag. */
-static const char *const stat_names[BALLOON_STAT_TAGS] = {
-    "swap_in",        "swap_out",         "major_faults", "minor_faults",        "free_memory",
-    "total_memory",   "available_memory", "disk_caches",  "hugetlb_allocations", "hugetlb_failures",
-    "oom_kill",       "alloc_stall",      "async_scan",   "direct_scan",         "async_reclaim",
-    "direct_reclaim",
-};
 
 /*
  * Numbers here are signed, of 64 bits (Firecracker's schema says int64, too): a larger one, which
@@ -90,27 +23,13 @@ static int put_u64(json_t *object, const char *name, uint64_t value)
     return json_object_set_new(object, name, json_integer((json_int_t)min_u64(value, INT64_MAX)));
 }
 
-static int put_figures(json_t *object, const struct figure *figures, size_t n, const void *from)
+static int put_figures(json_t *object, const struct metrics_figure *figures, size_t n,
+                       const void *from)
 {
     int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        const void *at = (const char *)from + figures[i].offset;
-        rc = put_u64(object, figures[i].name, *(const uint64_t *)at);
-    }
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = put_u64(object, figures[i].name, metrics_figure_of(&figures[i], from));
     return rc;
-}
-
-static const char *form_name(enum balloon_form form)
-{
-    switch (form) {
-    case BALLOON_FORM_PFN:
-        return "pfn";
-    case BALLOON_FORM_SG:
-        return "sg";
-    case BALLOON_FORM_NONE:
-        break;
-    }
-    return "none";
 }
 
 /* What the guest sent last, tag by tag, and how old that is. */
@@ -120,7 +39,7 @@ static int put_guest(json_t *root, const struct balloon_stats *stats)
     int rc = guest == NULL ? -1 : 0;
     for (unsigned tag = 0; tag < BALLOON_STAT_TAGS && rc == 0; tag++) {
         if ((stats->valid >> tag & 1) != 0)
-            rc = put_u64(root, stat_names[tag], stats->value[tag]);
+            rc = put_u64(root, metrics_guest_figures[tag].name, stats->value[tag]);
     }
     if (rc == 0)
         rc = put_u64(guest, "reports", stats->reports);
@@ -152,7 +71,7 @@ static int put_host(json_t *host, const struct balloon_info *info,
     /* All 64 bits may be set, which a signed JSON integer of jansson cannot say. */
     char features[24];
     (void)snprintf(features, sizeof(features), "0x%" PRIx64, info->features);
-    int rc = json_object_set_new(host, "form", json_string(form_name(info->form)));
+    int rc = json_object_set_new(host, "form", json_string(metrics_form_name(info->form)));
     if (rc == 0)
         rc = json_object_set_new(host, "features", json_string(features));
     if (rc == 0)
@@ -160,13 +79,13 @@ static int put_host(json_t *host, const struct balloon_info *info,
     if (rc == 0)
         rc = put_u64(host, "stats_interval_s", info->stats_interval_s);
     if (rc == 0)
-        rc = put_figures(host, balloon_figures, ARRAY_LEN(balloon_figures), info);
+        rc = put_figures(host, metrics_balloon_figures, metrics_balloon_figure_count, info);
     if (rc == 0)
         rc = json_object_set_new(host, "change_done", json_boolean(info->change_done));
     if (rc == 0)
         rc = json_object_set_new(host, "change_stalled", json_boolean(info->change_stalled));
     if (rc == 0)
-        rc = put_figures(host, machine_figures, ARRAY_LEN(machine_figures), machine);
+        rc = put_figures(host, metrics_machine_figures, metrics_machine_figure_count, machine);
     return rc;
 }
 
