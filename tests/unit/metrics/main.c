@@ -6,6 +6,6 @@
 
 int main(void)
 {
-    Suite *(*const suites[])(void) = {json_suite, openmetrics_suite, sink_suite};
+    Suite *(*const suites[])(void) = {docs_suite, json_suite, openmetrics_suite, sink_suite};
     return check_run(suites, ARRAY_LEN(suites));
 }

@@ -6,6 +6,7 @@
 #include <check.h>
 
 /* Each returns a new suite, which the runner owns. */
+Suite *docs_suite(void);
 Suite *json_suite(void);
 Suite *openmetrics_suite(void);
 Suite *sink_suite(void);
