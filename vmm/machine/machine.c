@@ -276,6 +276,11 @@ void machine_get_figures(const struct machine *machine, struct machine_figures *
         .ram_bytes = gm_size_bytes(machine->gm),
         .unclaimed_accesses = atomic_load_explicit(&machine->pio.unclaimed, memory_order_relaxed) +
                               atomic_load_explicit(&machine->mmio.unclaimed, memory_order_relaxed),
+        .exits_io_in = machine_exits(machine, MACHINE_EXIT_IO_IN),
+        .exits_io_out = machine_exits(machine, MACHINE_EXIT_IO_OUT),
+        .exits_mmio_read = machine_exits(machine, MACHINE_EXIT_MMIO_READ),
+        .exits_mmio_write = machine_exits(machine, MACHINE_EXIT_MMIO_WRITE),
+        .vcpu_failures = machine_exits(machine, MACHINE_EXIT_FAILURE),
     };
     if (gm_allocated_bytes(machine->gm, &out->ram_allocated_bytes) < 0)
         out->ram_allocated_bytes = 0;

@@ -39,6 +39,11 @@ struct machine_figures {
     uint64_t uptime_ns;            /* since the start; 0 before it */
     uint64_t vcpu_ns;              /* processor time of the threads that run vCPUs */
     uint64_t monitor_ns;           /* of all others of the process */
+    uint64_t exits_io_in;          /* times a vCPU left the guest to read from a port */
+    uint64_t exits_io_out;
+    uint64_t exits_mmio_read;
+    uint64_t exits_mmio_write;
+    uint64_t vcpu_failures; /* vCPUs that KVM could not run any longer */
 };
 
 /*

@@ -27,6 +27,16 @@ struct machine_virtio {
     struct boot_virtio_mmio window;
 };
 
+/* What is counted when a vCPU leaves the guest. */
+enum machine_exit {
+    MACHINE_EXIT_IO_IN,
+    MACHINE_EXIT_IO_OUT,
+    MACHINE_EXIT_MMIO_READ,
+    MACHINE_EXIT_MMIO_WRITE,
+    MACHINE_EXIT_FAILURE,
+    MACHINE_EXITS
+};
+
 struct machine_vcpu {
     struct machine *machine;
     struct vcpu *vcpu;
@@ -35,7 +45,8 @@ struct machine_vcpu {
     bool thread_started;
     pthread_t self;     /* the same, from the thread itself: for kicks, before it first enters */
     _Atomic bool ended; /* the thread has left the guest for good */
-    _Atomic uint64_t ended_ns; /* the processor time it had used then */
+    _Atomic uint64_t ended_ns;             /* the processor time it had used then */
+    _Atomic uint64_t exits[MACHINE_EXITS]; /* by its thread alone */
 };
 
 _Static_assert(CFG_VCPUS_MAX <= GATE_PASSES_MAX, "each vCPU has a pass");
@@ -106,6 +117,9 @@ void machine_kick_vcpus(struct machine *machine);
 
 /* The processor time that the vCPU threads have used. The thread that joins them. */
 uint64_t machine_vcpu_ns(const struct machine *machine);
+
+/* How often all vCPUs left the guest for this. Any thread. */
+uint64_t machine_exits(const struct machine *machine, enum machine_exit why);
 
 /* Waits for the vCPU threads, which have been told to stop. The reclaim loop must still serve. */
 void machine_join_vcpus(struct machine *machine);

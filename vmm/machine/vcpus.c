@@ -27,6 +27,13 @@ static void install_kick_handler(void)
     (void)sigaction(KICK_SIGNAL, &action, NULL);
 }
 
+/* Only the vCPU's own thread counts, so that nothing has to be locked. */
+static void count_exit(struct machine_vcpu *self, enum machine_exit why)
+{
+    uint64_t n = atomic_load_explicit(&self->exits[why], memory_order_relaxed);
+    atomic_store_explicit(&self->exits[why], n + 1, memory_order_relaxed);
+}
+
 static void handle_io(struct machine *machine, const struct vcpu_exit *exit)
 {
     for (uint32_t i = 0; i < exit->count; i++) {
@@ -43,9 +50,11 @@ static void handle_exit(struct machine_vcpu *self, const struct vcpu_exit *exit)
     struct machine *machine = self->machine;
     switch (exit->reason) {
     case VCPU_EXIT_IO:
+        count_exit(self, exit->is_write ? MACHINE_EXIT_IO_OUT : MACHINE_EXIT_IO_IN);
         handle_io(machine, exit);
         break;
     case VCPU_EXIT_MMIO:
+        count_exit(self, exit->is_write ? MACHINE_EXIT_MMIO_WRITE : MACHINE_EXIT_MMIO_READ);
         if (exit->is_write)
             bus_write(&machine->mmio, exit->addr, exit->data, exit->size);
         else
@@ -57,6 +66,7 @@ static void handle_exit(struct machine_vcpu *self, const struct vcpu_exit *exit)
         machine_stop(machine, MACHINE_END_TRIPLE_FAULT);
         break;
     case VCPU_EXIT_ERROR:
+        count_exit(self, MACHINE_EXIT_FAILURE);
         machine_stop(machine, MACHINE_END_ERROR);
         log_error("vCPU %u stopped: %s", self->id, exit->text);
         break;
@@ -192,6 +202,14 @@ uint64_t machine_vcpu_ns(const struct machine *machine)
         if (machine->vcpus[id].thread_started)
             sum += thread_ns(&machine->vcpus[id]);
     }
+    return sum;
+}
+
+uint64_t machine_exits(const struct machine *machine, enum machine_exit why)
+{
+    uint64_t sum = 0;
+    for (uint32_t id = 0; id < machine->vcpu_count; id++)
+        sum += atomic_load_explicit(&machine->vcpus[id].exits[why], memory_order_relaxed);
     return sum;
 }
 

@@ -71,6 +71,9 @@ const size_t metrics_balloon_figure_count = ARRAY_LEN(metrics_balloon_figures);
 #define CPU(field, thread)                                                                         \
     MACHINE(field, NS, true, "cpu", "thread=\"" thread "\"",                                       \
             "Processor time of the threads that run the guest, and of all others")
+#define EXITS(field, kind)                                                                         \
+    MACHINE(field, COUNT, true, "vcpu_exits", "kind=\"" kind "\"",                                 \
+            "Times that a vCPU left the guest for the monitor")
 
 const struct metrics_figure metrics_machine_figures[] = {
     MACHINE(ram_bytes, BYTES, false, "ram", NULL, "Size of guest memory"),
@@ -87,6 +90,12 @@ const struct metrics_figure metrics_machine_figures[] = {
     MACHINE(uptime_ns, NS, false, "uptime", NULL, "Since the machine started"),
     CPU(vcpu_ns, "vcpu"),
     CPU(monitor_ns, "monitor"),
+    EXITS(exits_io_in, "io_in"),
+    EXITS(exits_io_out, "io_out"),
+    EXITS(exits_mmio_read, "mmio_read"),
+    EXITS(exits_mmio_write, "mmio_write"),
+    MACHINE(vcpu_failures, COUNT, true, "vcpu_failures", NULL,
+            "vCPUs that KVM could not run any longer"),
 };
 const size_t metrics_machine_figure_count = ARRAY_LEN(metrics_machine_figures);
 

@@ -145,6 +145,27 @@ static json_t *logger(const struct line *line)
     return section_of(entries, ARRAY_LEN(entries));
 }
 
+static json_t *vcpu(const struct line *line)
+{
+    const struct entry entries[] = {
+        {"exit_io_in", SINCE(line, machine.exits_io_in)},
+        {"exit_io_out", SINCE(line, machine.exits_io_out)},
+        {"exit_mmio_read", SINCE(line, machine.exits_mmio_read)},
+        {"exit_mmio_write", SINCE(line, machine.exits_mmio_write)},
+        {"failures", SINCE(line, machine.vcpu_failures)},
+    };
+    return section_of(entries, ARRAY_LEN(entries));
+}
+
+static json_t *uart(const struct line *line)
+{
+    const struct entry entries[] = {
+        {"missed_write_count", SINCE(line, machine.serial_dropped_bytes)},
+        {"rate_limiter_dropped_bytes", SINCE(line, machine.serial_limited_bytes)},
+    };
+    return section_of(entries, ARRAY_LEN(entries));
+}
+
 /* Figures of two samples, from where the table's offsets count. */
 static int put_figures(json_t *section, const struct metrics_figure *figures, size_t n,
                        const void *now, const void *last)
@@ -268,6 +289,8 @@ int metrics_json(const struct metrics_sample *now, const struct metrics_sample *
         {"logger", logger},
         {"patch_api_requests", patch_requests},
         {"put_api_requests", put_requests},
+        {"uart", uart},
+        {"vcpu", vcpu},
         {"aerostat", own},
     };
     const struct line line = {now, last == NULL ? &nothing : last};

@@ -86,6 +86,11 @@ START_TEST(firecrackers_names_have_its_meaning)
            now.balloon.bad_chain + now.balloon.bad_ring + now.balloon.host_error);
     expect("balloon.free_page_report_count", now.balloon.report.descriptors);
     expect("balloon.free_page_hint_count", now.balloon.hint.descriptors);
+    expect("vcpu.exit_io_in", now.machine.exits_io_in);
+    expect("vcpu.exit_io_out", now.machine.exits_io_out);
+    expect("vcpu.exit_mmio_read", now.machine.exits_mmio_read);
+    expect("vcpu.exit_mmio_write", now.machine.exits_mmio_write);
+    expect("vcpu.failures", now.machine.vcpu_failures);
     expect("logger.missed_metrics_count", now.sink.missed);
     expect("logger.metrics_fails", now.sink.fails);
     expect("logger.missed_log_count", now.log.lost);
