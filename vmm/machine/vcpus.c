@@ -86,6 +86,14 @@ static void forget_kick(void *arg)
     vcpu_clear_kick(arg);
 }
 
+/* By the thread itself: what it logs has its name. */
+static void set_name(const struct machine_vcpu *self)
+{
+    char name[16];
+    (void)snprintf(name, sizeof(name), VCPU_THREAD_FORMAT, self->id);
+    (void)pthread_setname_np(self->self, name);
+}
+
 static void *vcpu_thread(void *arg)
 {
     struct machine_vcpu *self = arg;
@@ -93,6 +101,7 @@ static void *vcpu_thread(void *arg)
     struct vcpu_exit exit = {0};
     machine_accept_kicks();
     self->self = pthread_self();
+    set_name(self);
     while (gate_enter(gate, self->id, forget_kick, self->vcpu)) {
         vcpu_run(self->vcpu, &exit);
         gate_leave(gate, self->id);
@@ -146,9 +155,6 @@ int machine_start_vcpus(struct machine *machine, struct err *err)
         if (ret != 0)
             return err_sys(err, -ret, "thread of vCPU %u", id);
         self->thread_started = true;
-        char name[16];
-        (void)snprintf(name, sizeof(name), VCPU_THREAD_FORMAT, id);
-        (void)pthread_setname_np(self->thread, name);
     }
     return 0;
 }
