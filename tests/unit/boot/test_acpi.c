@@ -112,7 +112,7 @@ START_TEST(the_fadt_describes_a_hardware_reduced_machine)
     uint64_t flags = fx_peek(gm, fadt + 112, 4);
     ck_assert_uint_ne(flags & (1u << 20), 0);
     ck_assert_uint_ne(flags & (1u << 10), 0);
-    ck_assert_uint_eq(fx_peek(gm, fadt + 109, 2), 0x24);
+    ck_assert_uint_eq(fx_peek(gm, fadt + 109, 2), 0x26);
     expect_io_byte(fadt + 116, 0x64);
     ck_assert_uint_eq(fx_peek(gm, fadt + 128, 1), 0xfe);
     expect_io_byte(fadt + 244, LAYOUT_ACPI_SLEEP_PORT);
@@ -217,10 +217,14 @@ static void check_dsdt_source(const char *dir, size_t devices)
     read_text(dir, "dsdt.dsl", text, sizeof(text));
     ck_assert_uint_eq(count(text, "\"LNRO0005\""), devices);
     ck_assert_uint_eq(count(text, "\"PNP0501\""), 1);
+    ck_assert_uint_eq(count(text, "\"PNP0303\""), 1);
+    ck_assert_uint_eq(count(text, "0x0060,             // Range Minimum"), 1);
+    ck_assert_uint_eq(count(text, "0x0064,             // Range Minimum"), 1);
+    ck_assert_uint_eq(count(text, "0x00000001,"), 1);
     ck_assert_uint_eq(count(text, "Name (_CCA, One)"), devices);
     ck_assert_uint_eq(count(text, "Name (\\_S5, Package (0x04)") + count(text, "Name (_S5,"), 1);
     ck_assert_uint_eq(count(text, "Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive,"),
-                      devices + 1);
+                      devices + 2);
     ck_assert_uint_eq(count(text, "Memory32Fixed (ReadWrite,"), devices);
     for (size_t i = 0; i < devices; i++) {
         char base[32], gsi[32];

@@ -81,11 +81,7 @@ static uint64_t add_fadt(struct image *image, uint64_t dsdt_gpa)
 {
     struct acpi_fadt fadt = {
         .header = header("FACP", 6, sizeof(fadt)),
-        /*
-         * The keyboard controller is not declared (bit 1): it only resets, and Linux would spend
-         * time on looking for a keyboard. Writing its port to reset needs no declaration.
-         */
-        .iapc_boot_arch = htole16(ACPI_IAPC_NO_VGA | ACPI_IAPC_NO_CMOS_RTC),
+        .iapc_boot_arch = htole16(ACPI_IAPC_8042 | ACPI_IAPC_NO_VGA | ACPI_IAPC_NO_CMOS_RTC),
         .flags = htole32(ACPI_FADT_WBINVD | ACPI_FADT_NO_PWR_BUTTON | ACPI_FADT_NO_SLP_BUTTON |
                          ACPI_FADT_RESET_REG_SUP | ACPI_FADT_HW_REDUCED),
         .reset_reg = io_byte(LAYOUT_RESET_PORT),

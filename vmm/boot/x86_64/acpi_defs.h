@@ -85,6 +85,7 @@ _Static_assert(sizeof(struct acpi_fadt) == 276, "ACPI 5.2.9");
 #define ACPI_FADT_HW_REDUCED    (1u << 20)
 
 /* IA-PC boot architecture flags (table 5.11). */
+#define ACPI_IAPC_8042        (1u << 1) /* a keyboard controller at ports 0x60 and 0x64 */
 #define ACPI_IAPC_NO_VGA      (1u << 2)
 #define ACPI_IAPC_NO_CMOS_RTC (1u << 5)
 

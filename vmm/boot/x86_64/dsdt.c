@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Describes power-off, the serial port and the virtio-mmio devices in AML. */
+/* Describes power-off, the serial port, the keyboard and the virtio-mmio devices in AML. */
 #include "vmm/boot/x86_64/dsdt.h"
 
 #include <endian.h>
@@ -32,6 +32,18 @@ static void add_s5(struct aml *aml)
     aml_close(aml, package);
 }
 
+static struct acpi_res_io io_ports(uint16_t first, uint8_t count)
+{
+    return (struct acpi_res_io){
+        .tag = ACPI_RES_IO,
+        .decode16 = 1,
+        .min = htole16(first),
+        .max = htole16(first),
+        .align = 1,
+        .length = count,
+    };
+}
+
 static void add_serial(struct aml *aml)
 {
     struct {
@@ -39,15 +51,7 @@ static void add_serial(struct aml *aml)
         struct acpi_res_interrupt interrupt;
         struct acpi_res_end end;
     } __attribute__((packed)) crs = {
-        .io =
-            {
-                .tag = ACPI_RES_IO,
-                .decode16 = 1,
-                .min = htole16(LAYOUT_SERIAL_PORT),
-                .max = htole16(LAYOUT_SERIAL_PORT),
-                .align = 1,
-                .length = 8,
-            },
+        .io = io_ports(LAYOUT_SERIAL_PORT, 8),
         .interrupt = edge_interrupt(LAYOUT_SERIAL_GSI),
         .end = {.tag = ACPI_RES_END},
     };
@@ -56,6 +60,28 @@ static void add_serial(struct aml *aml)
     aml_string(aml, "PNP0501");
     aml_name(aml, "_UID");
     aml_integer(aml, 1);
+    aml_name(aml, "_CRS");
+    aml_buffer(aml, &crs, sizeof(crs));
+    aml_close(aml, device);
+}
+
+/* No mouse (PNP0F13) beside it. */
+static void add_keyboard(struct aml *aml)
+{
+    struct {
+        struct acpi_res_io data;
+        struct acpi_res_io command;
+        struct acpi_res_interrupt interrupt;
+        struct acpi_res_end end;
+    } __attribute__((packed)) crs = {
+        .data = io_ports(LAYOUT_KEYBOARD_DATA, 1),
+        .command = io_ports(LAYOUT_KEYBOARD_COMMAND, 1),
+        .interrupt = edge_interrupt(LAYOUT_KEYBOARD_GSI),
+        .end = {.tag = ACPI_RES_END},
+    };
+    size_t device = aml_open_device(aml, "KBD0");
+    aml_name(aml, "_HID");
+    aml_string(aml, "PNP0303");
     aml_name(aml, "_CRS");
     aml_buffer(aml, &crs, sizeof(crs));
     aml_close(aml, device);
@@ -100,6 +126,7 @@ void dsdt_write(struct aml *aml, const struct boot_spec *spec)
     add_s5(aml);
     size_t scope = aml_open_scope(aml, "\\_SB_");
     add_serial(aml);
+    add_keyboard(aml);
     for (size_t i = 0; i < spec->virtio_count; i++)
         add_virtio(aml, &spec->virtio[i], (unsigned)i);
     aml_close(aml, scope);
