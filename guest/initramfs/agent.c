@@ -5,7 +5,8 @@
  * Each answer line starts with "@ "; the last one of an answer with "@ ok" or "@ error". When the
  * guest is up it says "@ ready". The command "help" lists the rest. On the kernel's command line,
  * aerostat.driver=sg|stock|none says which driver gets the balloon (default: sg), and
- * aerostat.shell gives a shell before the first command.
+ * aerostat.shell gives a shell before the first command. Ctrl+Alt+Del is answered
+ * "@ ctrl-alt-del" and ends the guest.
  */
 #define _GNU_SOURCE
 #include "agent.h"
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -201,6 +203,28 @@ static void cmd_reboot(const char *args)
     reboot(RB_AUTOBOOT);
 }
 
+/*
+ * The kernel's word that somebody pressed Ctrl+Alt+Del: as any process 1, this one starts the
+ * machine again, which ends a microVM with ACPI and without. On a signal: only system calls.
+ */
+static void on_ctrl_alt_del(int signo)
+{
+    static const char said[] = "@ ctrl-alt-del\n";
+
+    (void)signo;
+    while (write(1, said, sizeof(said) - 1) < 0 && errno == EINTR)
+        ;
+    sync();
+    reboot(RB_AUTOBOOT);
+}
+
+/* Left alone, the kernel would reboot at once. */
+static void catch_ctrl_alt_del(void)
+{
+    signal(SIGINT, on_ctrl_alt_del);
+    reboot(RB_DISABLE_CAD);
+}
+
 static void cmd_help(const char *args);
 
 static const struct {
@@ -297,6 +321,7 @@ int main(void)
 
     boot_mount();
     boot_console();
+    catch_ctrl_alt_del();
     boot_modules();
     driver_start_chosen();
     uname(&uts);
