@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One HTTP/1.1 request over a Unix socket, within a deadline and a bound on the answer. */
-#include "vmm/api_client/client.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmm/api_client/client_priv.h"
 #include "vmm/base/cleanup.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/num.h"
@@ -21,23 +21,13 @@
 /* How long to wait for a server whose backlog is full before asking again. */
 #define RETRY_NS (10 * (long)NS_PER_MS)
 
-struct exchange {
-    const char *socket_path;
-    int fd;
-    uint64_t deadline_ns;
-    unsigned timeout_ms;
-    struct err *err;
-    char *answer; /* API_RESPONSE_LIMIT + 1 bytes */
-    size_t len;
-};
-
 static int timed_out(const struct exchange *x)
 {
     return err_set(x->err, -ETIMEDOUT, "control socket %s: no answer within %u ms", x->socket_path,
                    x->timeout_ms);
 }
 
-static int failed(const struct exchange *x, int code, const char *step)
+int exchange_failed(const struct exchange *x, int code, const char *step)
 {
     return err_sys(x->err, code, "control socket %s: %s", x->socket_path, step);
 }
@@ -56,11 +46,11 @@ static int wait_for(const struct exchange *x, short events)
     struct pollfd p = {.fd = x->fd, .events = events};
     int rc = poll(&p, 1, (int)((x->deadline_ns - now + NS_PER_MS - 1) / NS_PER_MS));
     if (rc < 0 && errno != EINTR)
-        return failed(x, -errno, "waiting");
+        return exchange_failed(x, -errno, "waiting");
     return 0;
 }
 
-static int connect_to(struct exchange *x)
+int exchange_connect(struct exchange *x)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     size_t len = strlen(x->socket_path);
@@ -71,12 +61,12 @@ static int connect_to(struct exchange *x)
     memcpy(addr.sun_path, x->socket_path, len);
     x->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (x->fd < 0)
-        return failed(x, -errno, "cannot be created");
+        return exchange_failed(x, -errno, "cannot be created");
     while (connect(x->fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
         if (errno == ECONNREFUSED)
-            return failed(x, -errno, "nobody serves it");
+            return exchange_failed(x, -errno, "nobody serves it");
         if (errno != EAGAIN && errno != EINTR)
-            return failed(x, -errno, "cannot connect");
+            return exchange_failed(x, -errno, "cannot connect");
         if (clock_mono_ns() >= x->deadline_ns)
             return timed_out(x);
         (void)nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
@@ -100,24 +90,23 @@ static int send_all(const struct exchange *x, const char *text, size_t len)
              * error. */
             return 0;
         } else if (errno != EINTR) {
-            return failed(x, -errno, "sending");
+            return exchange_failed(x, -errno, "sending");
         }
     }
     return 0;
 }
 
-static int send_request(const struct exchange *x, const char *method, const char *path,
-                        const char *body)
+int exchange_send(const struct exchange *x, const char *method, const char *path, const char *body)
 {
     char head[512];
     size_t body_len = body == NULL ? 0 : strlen(body);
     int n = snprintf(head, sizeof(head),
-                     "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                     "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: %s\r\n"
                      "Accept: application/json\r\nContent-Type: application/json\r\n"
                      "Content-Length: %zu\r\n\r\n",
-                     method, path, body_len);
+                     method, path, x->keep ? "keep-alive" : "close", body_len);
     if (n < 0 || (size_t)n >= sizeof(head))
-        return failed(x, -E2BIG, "the request's path");
+        return exchange_failed(x, -E2BIG, "the request's path");
     int rc = send_all(x, head, (size_t)n);
     return rc < 0 ? rc : send_all(x, body, body_len);
 }
@@ -164,9 +153,7 @@ static struct framing find_framing(const struct exchange *x)
     return f;
 }
 
-/* Whether nothing more has to come: Connection: close asks the server to end the connection, but
- * one that keeps it open has said all the same how much there is. */
-static bool is_complete(const struct exchange *x)
+bool exchange_is_complete(const struct exchange *x)
 {
     struct framing f = find_framing(x);
     if (f.body == NULL || f.length == NULL)
@@ -180,7 +167,7 @@ static int receive_all(struct exchange *x)
         ssize_t got = recv(x->fd, x->answer + x->len, API_RESPONSE_LIMIT + 1 - x->len, 0);
         if (got > 0) {
             x->len += (size_t)got;
-            if (is_complete(x))
+            if (exchange_is_complete(x))
                 return 0;
         } else if (got == 0 || (errno == ECONNRESET && x->len > 0)) {
             return 0;
@@ -189,7 +176,7 @@ static int receive_all(struct exchange *x)
             if (rc < 0)
                 return rc;
         } else if (errno != EINTR) {
-            return failed(x, -errno, "receiving");
+            return exchange_failed(x, -errno, "receiving");
         }
     }
     return err_set(x->err, -EFBIG, "control socket %s: the answer is larger than %zu bytes",
@@ -207,7 +194,7 @@ static bool parse_status(const char *line, unsigned *out)
     return *out >= 100;
 }
 
-static int parse_answer(struct exchange *x, struct api_response *out)
+int exchange_parse(struct exchange *x, struct api_response *out)
 {
     struct framing f = find_framing(x);
     if (x->len == 0)
@@ -226,7 +213,7 @@ static int parse_answer(struct exchange *x, struct api_response *out)
         body_len = (size_t)f.announced;
     char *copy = malloc(body_len + 1);
     if (copy == NULL)
-        return failed(x, -ENOMEM, "receiving");
+        return exchange_failed(x, -ENOMEM, "receiving");
     memcpy(copy, f.body, body_len);
     copy[body_len] = '\0';
     *out = (struct api_response){.status = status, .body = copy, .len = body_len};
@@ -244,13 +231,13 @@ int api_request(const char *socket_path, const char *method, const char *path, c
         .err = err,
         .answer = malloc(API_RESPONSE_LIMIT + 2),
     };
-    int rc = x.answer == NULL ? failed(&x, -ENOMEM, "asking") : connect_to(&x);
+    int rc = x.answer == NULL ? exchange_failed(&x, -ENOMEM, "asking") : exchange_connect(&x);
     if (rc == 0)
-        rc = send_request(&x, method, path, body);
+        rc = exchange_send(&x, method, path, body);
     if (rc == 0)
         rc = receive_all(&x);
     if (rc == 0)
-        rc = parse_answer(&x, out);
+        rc = exchange_parse(&x, out);
     fd_close(&x.fd);
     free(x.answer);
     return rc;
