@@ -22,6 +22,7 @@ extern const struct command cmd_config_check;
 extern const struct command cmd_config_show;
 extern const struct command cmd_firecracker;
 extern const struct command cmd_doctor;
+extern const struct command cmd_top;
 extern const struct command cmd_completion;
 extern const struct command cmd_manual;
 extern const struct command cmd_version;

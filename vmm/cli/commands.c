@@ -7,6 +7,7 @@
 /* clang-format off */
 const struct command *const cli_commands[] = {
     &cmd_run,
+    &cmd_top,
     &cmd_balloon,
     &cmd_balloon_set,
     &cmd_balloon_show,

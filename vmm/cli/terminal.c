@@ -28,12 +28,22 @@ static int terminal_fd = -1;
 static int output_fd = -1;
 static struct sigaction saved_actions[ARRAY_LEN(fatal_signals)];
 static atomic_bool raw;
+static const char *farewell;
+static size_t farewell_len;
+
+void terminal_set_farewell(const char *text, size_t len)
+{
+    farewell = text;
+    farewell_len = len;
+}
 
 void terminal_restore(void)
 {
     if (!atomic_exchange(&raw, false))
         return;
     int saved_errno = errno;
+    if (farewell_len > 0)
+        terminal_say(farewell, farewell_len);
     /* A process in the background would be stopped by SIGTTOU in tcsetattr(3) unless that is
      * blocked. */
     sigset_t ttou;

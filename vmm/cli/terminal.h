@@ -16,6 +16,12 @@
  */
 int terminal_make_raw(int fd, struct err *err);
 
+/*
+ * What terminal_restore() also writes to a terminal that was made raw, as the way back from another
+ * screen. text is borrowed for ever. Main thread, before terminal_make_raw().
+ */
+void terminal_set_farewell(const char *text, size_t len);
+
 /* Back to the state before terminal_make_raw(), if that was called. Idempotent. Async-signal-safe.
  */
 void terminal_restore(void);

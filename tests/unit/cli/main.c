@@ -5,8 +5,8 @@
 
 int main(void)
 {
-    Suite *(*const suites[])(void) = {command_suite, doctor_suite,  options_suite,
-                                      escape_suite,  end_suite,     balloon_suite,
-                                      signals_suite, console_suite, terminal_suite};
+    Suite *(*const suites[])(void) = {command_suite,  doctor_suite,  options_suite, escape_suite,
+                                      end_suite,      balloon_suite, signals_suite, console_suite,
+                                      terminal_suite, top_suite,     top_ask_suite};
     return check_run(suites, sizeof(suites) / sizeof(suites[0]));
 }

@@ -14,5 +14,7 @@ Suite *escape_suite(void);
 Suite *options_suite(void);
 Suite *signals_suite(void);
 Suite *terminal_suite(void);
+Suite *top_ask_suite(void);
+Suite *top_suite(void);
 
 #endif
