@@ -201,15 +201,28 @@ int cfg_check_kernel(const struct vm_config *cfg, struct err *err)
     return 0;
 }
 
+int cfg_check_vcpus(const struct vm_config *cfg, struct err *err)
+{
+    if (cfg->vcpus < 1 || cfg->vcpus > CFG_VCPUS_MAX)
+        return err_set(err, -EINVAL, "vCPUs: %u is not in the range from 1 to %u", cfg->vcpus,
+                       CFG_VCPUS_MAX);
+    if (cfg->smt && cfg->vcpus > 1 && cfg->vcpus % 2 != 0)
+        return err_set(
+            err, -EINVAL,
+            "vCPUs: %u cannot share cores by twos: with machine-config.smt the number is "
+            "1 or even",
+            cfg->vcpus);
+    return 0;
+}
+
 int cfg_check(const struct vm_config *cfg, struct err *err)
 {
     int rc = cfg_check_kernel(cfg, err);
     if (rc < 0)
         return rc;
-    if (cfg->vcpus < 1 || cfg->vcpus > CFG_VCPUS_MAX)
-        return err_set(err, -EINVAL, "vCPUs: %u is not in the range from 1 to %u", cfg->vcpus,
-                       CFG_VCPUS_MAX);
-    rc = cfg_check_memory(cfg, err);
+    rc = cfg_check_vcpus(cfg, err);
+    if (rc == 0)
+        rc = cfg_check_memory(cfg, err);
     if (rc == 0)
         rc = cfg_check_balloon(cfg, err);
     if (rc == 0)

@@ -75,6 +75,7 @@ struct vm_config {
     char *cmdline;      /* boot-source.boot_args; never NULL between cfg_init() and cfg_finish() */
     uint64_t mem_bytes; /* machine-config.mem_size_mib */
     uint32_t vcpus;     /* machine-config.vcpu_count */
+    bool smt;           /* machine-config.smt: two vCPUs share a core */
     enum gm_backing backing;
     bool has_balloon;
     struct balloon_config balloon;

@@ -53,6 +53,7 @@ int cfg_read_section(const struct cfg_at *at, const json_t *value, enum cfg_sect
 int cfg_check_kernel(const struct vm_config *cfg, struct err *err);
 int cfg_check_kernel_file(const struct vm_config *cfg, struct err *err);
 int cfg_check_initrd_file(const struct vm_config *cfg, struct err *err);
+int cfg_check_vcpus(const struct vm_config *cfg, struct err *err);
 int cfg_check_memory(const struct vm_config *cfg, struct err *err);
 int cfg_check_balloon(const struct vm_config *cfg, struct err *err);
 

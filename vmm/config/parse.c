@@ -51,6 +51,7 @@ static int reset_section(struct vm_config *next, enum cfg_section section)
         break;
     case CFG_SECTION_MACHINE:
         next->vcpus = defaults.vcpus;
+        next->smt = defaults.smt;
         next->mem_bytes = defaults.mem_bytes;
         next->backing = defaults.backing;
         next->virtio_on_cmdline = defaults.virtio_on_cmdline;
@@ -96,7 +97,9 @@ static int check_so_far(const struct vm_config *next, enum cfg_section section, 
 {
     if (section == CFG_SECTION_BOOT_SOURCE)
         return cfg_check_files(next, err);
-    int rc = cfg_check_memory(next, err);
+    int rc = cfg_check_vcpus(next, err);
+    if (rc == 0)
+        rc = cfg_check_memory(next, err);
     return rc < 0 ? rc : cfg_check_balloon(next, err);
 }
 
@@ -165,7 +168,8 @@ static void check_each(const struct vm_config *cfg, const check_fn *checks, size
  * be blamed. */
 static void check_all(const struct vm_config *cfg, struct count *count)
 {
-    static const check_fn figures[] = {cfg_check_kernel, cfg_check_memory, cfg_check_balloon};
+    static const check_fn figures[] = {cfg_check_kernel, cfg_check_vcpus, cfg_check_memory,
+                                       cfg_check_balloon};
     static const check_fn files[] = {cfg_check_kernel_file, cfg_check_initrd_file};
     if (count->n == 0)
         check_each(cfg, figures, ARRAY_LEN(figures), count);

@@ -52,6 +52,12 @@ static int read_mem(const struct cfg_at *at, const json_t *value, void *dst)
     return rc;
 }
 
+static int read_smt(const struct cfg_at *at, const json_t *value, void *dst)
+{
+    struct vm_config *cfg = dst;
+    return cfg_read_bool(at, value, &cfg->smt);
+}
+
 static int read_cpu_template(const struct cfg_at *at, const json_t *value, void *dst)
 {
     (void)dst;
@@ -107,7 +113,7 @@ static int read_discovery(const struct cfg_at *at, const json_t *value, void *ds
 static const struct cfg_key machine_keys[] = {
     {.name = "vcpu_count", .required = true, .read = read_vcpus},
     {.name = "mem_size_mib", .required = true, .read = read_mem},
-    {.name = "smt", .read = cfg_refuse_true, .note = "simultaneous multithreading is"},
+    {.name = "smt", .read = read_smt},
     {.name = "cpu_template", .read = read_cpu_template},
     {.name = "track_dirty_pages", .read = cfg_refuse_true, .note = "dirty page tracking is"},
     {.name = "huge_pages", .read = read_huge_pages},

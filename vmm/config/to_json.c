@@ -44,7 +44,7 @@ static const char *huge_pages(enum gm_backing backing)
 static json_t *machine_config(const struct vm_config *cfg)
 {
     return json_pack("{s:I, s:I, s:b, s:b, s:s, s:s, s:s}", "vcpu_count", (json_int_t)cfg->vcpus,
-                     "mem_size_mib", (json_int_t)(cfg->mem_bytes / MIB), "smt", 0,
+                     "mem_size_mib", (json_int_t)(cfg->mem_bytes / MIB), "smt", (int)cfg->smt,
                      "track_dirty_pages", 0, "huge_pages", huge_pages(cfg->backing), "backing",
                      cfg_backing_name(cfg->backing), "virtio_discovery",
                      cfg->virtio_on_cmdline ? "cmdline" : "acpi");

@@ -65,11 +65,10 @@ int kvm_open_device(const char *path, int *out_fd, struct err *err);
 int caps_check(caps_query_fn query, void *arg, struct err *err);
 
 /*
- * Makes the host's supported CPUID (in table) that of vCPU id of count: APIC ids, one package of
- * count cores with one thread each, the hypervisor bit, the TSC deadline timer where KVM emulates
- * it.
+ * Makes the host's supported CPUID (in table) that of a vCPU: APIC ids, one package of cores with
+ * one thread each, or two, the hypervisor bit, the TSC deadline timer where KVM emulates it.
  */
-void cpuid_specialise(struct cpuid_table *table, uint32_t id, uint32_t count, bool tsc_deadline);
+void cpuid_specialise(struct cpuid_table *table, const struct vcpu_place *place, bool tsc_deadline);
 
 /* The entry of a leaf, or NULL. */
 struct kvm_cpuid_entry2 *cpuid_find(struct cpuid_table *table, uint32_t function, uint32_t index);

@@ -11,13 +11,14 @@
 #include "vmm/base/cleanup.h"
 #include "vmm/kvm/kvm_priv.h"
 
-static int set_cpuid(const struct vm *vm, struct vcpu *vcpu, uint32_t count, struct err *err)
+static int set_cpuid(const struct vm *vm, struct vcpu *vcpu, const struct vcpu_place *place,
+                     struct err *err)
 {
     AUTO_FREE struct cpuid_table *table = malloc(sizeof(*table));
     if (table == NULL)
         return err_sys(err, -ENOMEM, "CPUID of vCPU %u", vcpu->id);
     *table = vm->cpuid;
-    cpuid_specialise(table, vcpu->id, count, vm->tsc_deadline);
+    cpuid_specialise(table, place, vm->tsc_deadline);
     int ret = kvm_ioctl(vcpu->fd, KVM_SET_CPUID2, (unsigned long)table);
     return ret < 0 ? err_sys(err, ret, "KVM_SET_CPUID2 of vCPU %u", vcpu->id) : 0;
 }
@@ -36,16 +37,17 @@ static int open_vcpu(struct vm *vm, struct vcpu *vcpu, struct err *err)
     return 0;
 }
 
-int vcpu_create(struct vm *vm, uint32_t id, uint32_t count, struct vcpu **out_vcpu, struct err *err)
+int vcpu_create(struct vm *vm, const struct vcpu_place *place, struct vcpu **out_vcpu,
+                struct err *err)
 {
     struct vcpu *vcpu = calloc(1, sizeof(*vcpu));
     if (vcpu == NULL)
-        return err_sys(err, -ENOMEM, "vCPU %u", id);
+        return err_sys(err, -ENOMEM, "vCPU %u", place->id);
     vcpu->fd = -1;
-    vcpu->id = id;
+    vcpu->id = place->id;
     int ret = open_vcpu(vm, vcpu, err);
     if (ret == 0)
-        ret = set_cpuid(vm, vcpu, count, err);
+        ret = set_cpuid(vm, vcpu, place, err);
     if (ret == 0)
         ret = vcpu_init_platform_state(vcpu, err);
     if (ret < 0) {

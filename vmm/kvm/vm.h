@@ -63,9 +63,16 @@ int vm_add_ioeventfd(struct vm *vm, uint64_t gpa, uint32_t value, int fd, struct
 /* Each write to fd is one edge on interrupt line gsi. */
 int vm_add_irqfd(struct vm *vm, uint32_t gsi, int fd, struct err *err);
 
-/* Creates vCPU id with count of them in the topology. CPUID is the host's supported set, made to
- * say so. */
-int vcpu_create(struct vm *vm, uint32_t id, uint32_t count, struct vcpu **out_vcpu,
+/* One vCPU in the topology: which of how many, and whether two of them share a core (count is 1 or
+ * even then). */
+struct vcpu_place {
+    uint32_t id;
+    uint32_t count;
+    bool smt;
+};
+
+/* Creates a vCPU. CPUID is the host's supported set, made to say where it is. */
+int vcpu_create(struct vm *vm, const struct vcpu_place *place, struct vcpu **out_vcpu,
                 struct err *err);
 /* Accepts NULL. */
 void vcpu_destroy(struct vcpu *vcpu);

@@ -110,7 +110,7 @@ static int build(struct machine *machine, const struct vm_config *cfg, int conso
     if (ret == 0)
         ret = load_guest(machine, cfg, &entry, err);
     if (ret == 0)
-        ret = machine_create_vcpus(machine, cfg->vcpus, &entry, err);
+        ret = machine_create_vcpus(machine, cfg, &entry, err);
     return ret;
 }
 

@@ -96,8 +96,8 @@ int machine_add_boot_timer(struct machine *machine, struct err *err);
 void machine_remove_devices(struct machine *machine);
 
 /* Creates vCPU objects and gives the first its entry state. */
-int machine_create_vcpus(struct machine *machine, uint32_t count, const struct boot_entry *entry,
-                         struct err *err);
+int machine_create_vcpus(struct machine *machine, const struct vm_config *cfg,
+                         const struct boot_entry *entry, struct err *err);
 
 /* Starts one thread a vCPU. Returns 0 or -errno with a sentence; the started ones are running then.
  */

@@ -130,14 +130,15 @@ static struct vcpu_entry entry_of(const struct boot_entry *boot)
     };
 }
 
-int machine_create_vcpus(struct machine *machine, uint32_t count, const struct boot_entry *entry,
-                         struct err *err)
+int machine_create_vcpus(struct machine *machine, const struct vm_config *cfg,
+                         const struct boot_entry *entry, struct err *err)
 {
-    for (uint32_t id = 0; id < count; id++) {
+    for (uint32_t id = 0; id < cfg->vcpus; id++) {
         struct machine_vcpu *self = &machine->vcpus[id];
         self->machine = machine;
         self->id = id;
-        int ret = vcpu_create(machine->vm, id, count, &self->vcpu, err);
+        const struct vcpu_place place = {.id = id, .count = cfg->vcpus, .smt = cfg->smt};
+        int ret = vcpu_create(machine->vm, &place, &self->vcpu, err);
         if (ret < 0)
             return ret;
         machine->vcpu_count = id + 1;

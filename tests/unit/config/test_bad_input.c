@@ -144,8 +144,6 @@ static const struct {
      "vm.json: balloon.scatter_gather: \"bit3\" and free_page_hinting both claim feature bit 3; "
      "give one of the two"},
     /* What Firecracker has and Aerostat has not. */
-    {MACHINE(",\"smt\":true"),
-     "vm.json: machine-config.smt: simultaneous multithreading is" NOT_SUPPORTED},
     {MACHINE(",\"track_dirty_pages\":true"),
      "vm.json: machine-config.track_dirty_pages: dirty page tracking is" NOT_SUPPORTED},
     {MACHINE(",\"cpu_template\":\"T2\""),

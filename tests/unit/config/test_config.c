@@ -327,6 +327,17 @@ static const struct check_case checks[] = {
     {"k", 64 * MIB, 1, GM_BACKING_4K, false, 0, 1000, "control socket: the path is empty"},
 };
 
+START_TEST(vcpus_that_share_cores_are_one_or_even)
+{
+    cfg.kernel_path = strdup("k");
+    cfg.smt = true;
+    cfg.vcpus = (uint32_t)_i;
+    bool good = _i == 1 || _i % 2 == 0;
+    ck_assert_int_eq(cfg_check(&cfg, &err), good ? 0 : -EINVAL);
+    ck_assert(good || strstr(err.text, "cannot share cores by twos") != NULL);
+}
+END_TEST
+
 START_TEST(what_spans_fields_is_checked)
 {
     const struct check_case *c = &checks[_i];
@@ -371,6 +382,7 @@ static Suite *config_suite(void)
     Suite *suite = suite_create("config");
     TCase *tc = tcase_create("config");
     tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_loop_test(tc, vcpus_that_share_cores_are_one_or_even, 1, 33);
     tcase_add_test(tc, the_defaults_are_a_small_machine_with_a_console);
     tcase_add_test(tc, every_key_reaches_its_field);
     tcase_add_loop_test(tc, the_interval_of_statistics_reaches_its_field, 0, 3);

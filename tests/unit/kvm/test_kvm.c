@@ -103,7 +103,7 @@ START_TEST(each_vcpu_gets_its_own_apic_id_in_a_package_of_all)
     struct cpuid_table table;
     uint32_t id = shapes[_i].id, count = shapes[_i].count, bits = shapes[_i].bits;
     host_table(&table);
-    cpuid_specialise(&table, id, count, true);
+    cpuid_specialise(&table, &(struct vcpu_place){.id = id, .count = count}, true);
 
     const struct kvm_cpuid_entry2 *features = cpuid_find(&table, 1, 0);
     ck_assert_uint_eq(features->ebx >> 24, id);
@@ -136,10 +136,41 @@ START_TEST(each_vcpu_gets_its_own_apic_id_in_a_package_of_all)
 }
 END_TEST
 
+START_TEST(two_threads_share_a_core_and_its_caches)
+{
+    struct cpuid_table table;
+    host_table(&table);
+    cpuid_specialise(&table, &(struct vcpu_place){.id = 5, .count = 6, .smt = true}, true);
+    const struct kvm_cpuid_entry2 *smt = cpuid_find(&table, 0xb, 0);
+    const struct kvm_cpuid_entry2 *core = cpuid_find(&table, 0xb, 1);
+    ck_assert_uint_eq(smt->eax, 1);
+    ck_assert_uint_eq(smt->ebx, 2);
+    ck_assert_uint_eq(smt->edx, 5);
+    ck_assert_uint_eq(core->eax, 3);
+    ck_assert_uint_eq(core->ebx, 6);
+    /* Core numbers have two of the three bits. */
+    ck_assert_uint_eq(cpuid_find(&table, 4, 0)->eax, (1u | 1u << 5) | 1u << 14 | 3u << 26);
+    ck_assert_uint_eq(cpuid_find(&table, 4, 1)->eax, (3u | 3u << 5) | 7u << 14 | 3u << 26);
+    ck_assert_uint_eq(cpuid_find(&table, 0x8000001du, 0)->eax, (1u | 1u << 5) | 1u << 14);
+    ck_assert_uint_eq(cpuid_find(&table, 0x8000001eu, 0)->eax, 5);
+    ck_assert_uint_eq(cpuid_find(&table, 0x8000001eu, 0)->ebx, 1u << 8 | 2);
+}
+END_TEST
+
+START_TEST(one_vcpu_shares_its_core_with_nobody)
+{
+    struct cpuid_table table;
+    host_table(&table);
+    cpuid_specialise(&table, &(struct vcpu_place){.count = 1, .smt = true}, true);
+    ck_assert_uint_eq(cpuid_find(&table, 0xb, 0)->ebx, 1);
+    ck_assert_uint_eq(cpuid_find(&table, 0x8000001eu, 0)->ebx, 0);
+}
+END_TEST
+
 START_TEST(leaves_the_host_lacks_are_not_invented)
 {
     struct cpuid_table table = {0};
-    cpuid_specialise(&table, 0, 2, true);
+    cpuid_specialise(&table, &(struct vcpu_place){.count = 2}, true);
     ck_assert_uint_eq(table.nent, 0);
 }
 END_TEST
@@ -150,7 +181,7 @@ START_TEST(a_full_table_is_not_overrun)
     for (uint32_t i = 0; i < CPUID_ENTRIES_MAX; i++)
         table.entries[i] = leaf(0x1000u + i, 0, 0, 0);
     table.entries[0] = leaf(0xb, 0, 0, 0);
-    cpuid_specialise(&table, 0, 2, false);
+    cpuid_specialise(&table, &(struct vcpu_place){.count = 2}, false);
     ck_assert_uint_eq(table.nent, CPUID_ENTRIES_MAX);
     ck_assert_ptr_nonnull(cpuid_find(&table, 0xb, 0));
 }
@@ -197,6 +228,8 @@ static Suite *kvm_suite(void)
                         sizeof(devices) / sizeof(devices[0]));
     tcase_add_loop_test(tc, each_vcpu_gets_its_own_apic_id_in_a_package_of_all, 0,
                         sizeof(shapes) / sizeof(shapes[0]));
+    tcase_add_test(tc, two_threads_share_a_core_and_its_caches);
+    tcase_add_test(tc, one_vcpu_shares_its_core_with_nobody);
     tcase_add_test(tc, leaves_the_host_lacks_are_not_invented);
     tcase_add_test(tc, a_full_table_is_not_overrun);
     tcase_add_test(tc, a_host_that_cannot_record_writes_is_told_so_and_records_nothing);
