@@ -135,7 +135,7 @@ const struct command cmd_doctor = {
         "it. "
         "Each line says what was seen and whether that is ok; \"warn\" is worse than it could be, "
         "with \"fail\" guests do not run. Below it is the command that mends it, where there is "
-        "one; nothing is changed.",
+        "one; nothing is changed, but that the folder for machines' names is made.",
     .options = options,
     .exit_status = "0 when guests can run, 1 otherwise.",
     .run = doctor_run,

@@ -4,12 +4,14 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "memory/gm.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/num.h"
 #include "vmm/cli/doctor_priv.h"
 #include "vmm/host/host.h"
+#include "vmm/registry/registry.h"
 
 #define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 #define THP_ENABLED   "/sys/kernel/mm/transparent_hugepage/enabled"
@@ -164,8 +166,27 @@ static void find_rlimits(struct doctor *doctor)
     }
 }
 
+/* Where machines are registered. Creates what is not there, as `run` would. */
+static void find_runtime(struct doctor *doctor)
+{
+    struct registry *registry = NULL;
+    struct err err = {0};
+    if (registry_open(true, &registry, &err) < 0)
+        doctor_find(doctor, "names", DOCTOR_WARN, "export AEROSTAT_RUNTIME_DIR=FOLDER",
+                    "machines cannot have names: %.230s", err.text);
+    else if (access(registry_dir(registry), W_OK) < 0)
+        doctor_find(doctor, "names", DOCTOR_WARN, "export AEROSTAT_RUNTIME_DIR=FOLDER",
+                    "machines cannot have names: %.200s: %s", registry_dir(registry),
+                    strerror(errno));
+    else
+        doctor_find(doctor, "names", DOCTOR_OK, NULL, "of machines are kept in %.200s",
+                    registry_dir(registry));
+    registry_close(registry);
+}
+
 void doctor_examine_limits(struct doctor *doctor)
 {
+    find_runtime(doctor);
     find_cgroup(doctor);
     find_pressure(doctor);
     find_rlimits(doctor);

@@ -105,6 +105,21 @@ START_TEST(each_finding_says_what_was_seen_and_what_mends_it)
 }
 END_TEST
 
+START_TEST(names_need_a_folder_of_ones_own)
+{
+    char dir[100];
+    (void)snprintf(dir, sizeof(dir), "%s/run", fake_root);
+    ck_assert_int_eq(setenv("AEROSTAT_RUNTIME_DIR", dir, 1), 0);
+    ck_assert_int_eq(finding("names")->level, DOCTOR_OK);
+    ck_assert_ptr_nonnull(strstr(finding("names")->value, dir));
+    ck_assert_int_eq(chmod(dir, 0777), 0);
+    const struct doctor_finding *f = finding("names");
+    ck_assert_int_eq(f->level, DOCTOR_WARN);
+    ck_assert_msg(strncmp(f->value, "machines cannot have names: ", 28) == 0, "%s", f->value);
+    ck_assert_str_eq(f->mend, "export AEROSTAT_RUNTIME_DIR=FOLDER");
+}
+END_TEST
+
 START_TEST(memory_really_comes_back)
 {
     const struct doctor_finding *f = finding("giving back");
@@ -188,6 +203,7 @@ Suite *doctor_suite(void)
     tcase_add_checked_fixture(tc, setup, fake_root_remove);
     tcase_add_loop_test(tc, each_finding_says_what_was_seen_and_what_mends_it, 0,
                         (int)ARRAY_LEN(hosts));
+    tcase_add_test(tc, names_need_a_folder_of_ones_own);
     tcase_add_test(tc, memory_really_comes_back);
     tcase_add_test(tc, what_is_found_of_kvm_decides);
     tcase_add_test(tc, findings_are_printed_in_columns);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -84,6 +86,47 @@ START_TEST(connections_are_kept)
     /* But for the one that closes: two a refresh. */
     ck_assert_uint_le(fake_fleet_connections() - first, 10 * 3);
     ck_assert_uint_ge(fake_fleet_connections() - first, 10);
+}
+END_TEST
+
+#define MANY       100
+#define REFRESHES  20
+#define REFRESH_MS 2000u
+
+/* In a fleet of its own. */
+START_TEST(a_hundred_machines_cost_less_than_a_twentieth_of_a_processor)
+{
+    static char many[MANY][8];
+    const char *list[MANY];
+    struct rusage before;
+    struct rusage after;
+    struct top_view view = {.width = 120, .height = 50, .colour = true};
+    fake_fleet_stop();
+    for (size_t i = 0; i < MANY; i++) {
+        (void)snprintf(many[i], sizeof(many[i]), "vm%zu", i);
+        list[i] = many[i];
+    }
+    fake_fleet_start(list, MANY);
+    refresh();
+    ck_assert_int_eq(getrusage(RUSAGE_THREAD, &before), 0);
+    for (int i = 0; i < REFRESHES; i++) {
+        FILE *null = fopen("/dev/null", "w");
+        refresh();
+        ck_assert_int_eq(top_draw(&top, &view, "\n", null), 0);
+        fclose(null);
+    }
+    ck_assert_int_eq(getrusage(RUSAGE_THREAD, &after), 0);
+    for (size_t i = 0; i < MANY; i++)
+        ck_assert_str_eq(top.vms[i].state, "Running");
+    struct timeval user;
+    struct timeval kernel;
+    timersub(&after.ru_utime, &before.ru_utime, &user);
+    timersub(&after.ru_stime, &before.ru_stime, &kernel);
+    double ms = ((double)(user.tv_sec + kernel.tv_sec) * 1e3 +
+                 (double)(user.tv_usec + kernel.tv_usec) / 1e3) /
+                REFRESHES;
+    printf("%.2f ms a refresh of %d machines\n", ms, MANY);
+    ck_assert_double_lt(ms, REFRESH_MS * 0.05);
 }
 END_TEST
 
@@ -263,6 +306,7 @@ Suite *top_ask_suite(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, each_machine_is_asked_and_one_that_hangs_keeps_nobody_waiting);
     tcase_add_test(tc, connections_are_kept);
+    tcase_add_test(tc, a_hundred_machines_cost_less_than_a_twentieth_of_a_processor);
     tcase_add_test(tc, machines_come_and_go);
     tcase_add_test(tc, without_a_runtime_directory_there_are_no_machines);
     tcase_add_test(tc, figures_of_the_kernel_are_those_of_the_process);
