@@ -74,7 +74,7 @@ static int dispatch(const struct command *const *commands, const char *text, cha
 {
     struct capture to_out;
     struct capture to_err;
-    char *argv[MAX_ARGS];
+    static char *argv[MAX_ARGS]; /* the line that was read points into it */
     char said[4000];
     char error[1000];
     int argc = split(text, argv);
