@@ -118,20 +118,22 @@ static const char *colour(const struct top_view *view, const char *code)
     return view->colour ? code : "";
 }
 
+/* How many of most cells of a bar that is. */
+static unsigned cells_of(uint64_t bytes, uint64_t total, unsigned most)
+{
+    return (unsigned)((double)min_u64(bytes, total) / (double)total * most + 0.5);
+}
+
 /* From the left what the host holds, from the right what the balloon does. */
 static void bar(const struct top_vm *vm, const struct top_view *view, unsigned columns, FILE *out)
 {
+    unsigned most = columns - 2;
     if (!vm->has_ram || vm->ram_bytes == 0) {
         (void)fprintf(out, "%*s", (int)columns, "");
         return;
     }
-    double cell = (double)vm->ram_bytes / (columns - 2);
-    unsigned most = columns - 2;
-    unsigned host = (unsigned)min_u64((uint64_t)((double)vm->resident_bytes / cell + 0.5), most);
-    unsigned balloon =
-        !vm->has_balloon
-            ? 0
-            : (unsigned)min_u64((uint64_t)((double)vm->actual_bytes / cell + 0.5), most);
+    unsigned host = cells_of(vm->resident_bytes, vm->ram_bytes, most);
+    unsigned balloon = vm->has_balloon ? cells_of(vm->actual_bytes, vm->ram_bytes, most) : 0;
     balloon = (unsigned)min_u64(balloon, most - host);
     (void)fprintf(out, "[%s%.*s%s%*s%s%.*s%s]", colour(view, BLUE), (int)host,
                   "################################################", colour(view, RESET),

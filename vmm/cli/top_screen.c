@@ -24,9 +24,9 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-/* The other screen, without a cursor; and back. */
-#define ENTER "\033[?1049h\033[?25l"
-#define LEAVE "\033[?25h\033[?1049l"
+/* The other screen, without a cursor, and lines that are too long are cut; and back. */
+#define ENTER "\033[?1049h\033[?25l\033[?7l"
+#define LEAVE "\033[?7h\033[?25h\033[?1049l"
 /* From the upper left corner, over what is there; each line's rest and what is below are cleared.
  */
 #define HOME     "\033[H"

@@ -298,6 +298,25 @@ START_TEST(keys_and_a_new_size_are_heeded_at_once)
 }
 END_TEST
 
+START_TEST(while_it_is_suspended_the_terminal_is_as_it_was)
+{
+    int status = 0;
+    start_top();
+    await("q quit", 0);
+    size_t from = seen_len;
+    /* Nobody would continue this process, so the kernel does not stop it: it goes on at once. */
+    ck_assert_int_eq(write(terminal, "\032", 1), 1);
+    await("\033[?1049l", from);
+    await("\033[?1049h", from);
+    await("q quit", from);
+    ck_assert(!is_cooked());
+    ck_assert_int_eq(write(terminal, "q", 1), 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    close(terminal);
+}
+END_TEST
+
 Suite *top_ask_suite(void)
 {
     Suite *suite = suite_create("top, asking");
@@ -313,6 +332,7 @@ Suite *top_ask_suite(void)
     tcase_add_test(tc, lines_and_json_go_where_no_terminal_is);
     tcase_add_loop_test(tc, every_way_out_leaves_the_terminal_as_it_was, 0, (int)ARRAY_LEN(ends));
     tcase_add_test(tc, keys_and_a_new_size_are_heeded_at_once);
+    tcase_add_test(tc, while_it_is_suspended_the_terminal_is_as_it_was);
     suite_add_tcase(suite, tc);
     return suite;
 }
