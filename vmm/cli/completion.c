@@ -196,7 +196,7 @@ static const struct cmd_example examples[] = {
 
 const struct command cmd_completion = {
     .name = "completion",
-    .summary = "print a script with which a shell completes commands, options and machines",
+    .summary = "print a completion script for bash or zsh",
     .group = CMD_GROUP_HOST,
     .args = args,
     .examples = examples,
