@@ -103,6 +103,20 @@ static int check_so_far(const struct vm_config *next, enum cfg_section section, 
     return rc < 0 ? rc : cfg_check_balloon(next, err);
 }
 
+/* Null stands for a key that is not there. */
+static bool changes_nothing(const json_t *root)
+{
+    const char *name;
+    json_t *value;
+    /* The macro writes through the object's iterator only. */
+    json_object_foreach((json_t *)(uintptr_t)root, name, value)
+    {
+        if (!json_is_null(value))
+            return false;
+    }
+    return true;
+}
+
 static int read_body(struct vm_config *next, enum cfg_section section, bool partial,
                      const char *text, size_t len, struct err *err)
 {
@@ -111,7 +125,7 @@ static int read_body(struct vm_config *next, enum cfg_section section, bool part
     int rc = cfg_json_load(at.file, text, len, &root, err);
     if (rc == 0)
         rc = cfg_read_section(&at, root, section, next);
-    if (rc == 0 && partial && json_object_size(root) == 0)
+    if (rc == 0 && partial && changes_nothing(root))
         rc = err_set(err, -EINVAL, "%s: changes nothing: give at least one key", at.file);
     json_decref(root);
     return rc < 0 ? rc : check_so_far(next, section, err);
