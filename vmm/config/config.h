@@ -131,9 +131,10 @@ int cfg_load(struct vm_config *cfg, const char *path, struct err *err);
 void cfg_settle(struct vm_config *cfg);
 
 /*
- * Reads the body of a PUT of one section: what it does not mention gets its default. The result is
- * checked as far as it can be before everything is known, the files of a boot source for being
- * there. All or nothing. Returns 0, -EINVAL, -ENOMEM or -errno of open(2), with a sentence.
+ * Reads the body of a PUT of one section: what it does not mention gets its default; of a logger
+ * only the level, the rest stays as it was. The result is checked as far as it can be before
+ * everything is known, the files of a boot source for being there. All or nothing. Returns 0,
+ * -EINVAL, -ENOMEM or -errno of open(2), with a sentence.
  */
 int cfg_put(struct vm_config *cfg, enum cfg_section section, const char *text, size_t len,
             struct err *err);

@@ -61,7 +61,8 @@ static int reset_section(struct vm_config *next, enum cfg_section section)
         next->page_poison_given = false;
         break;
     case CFG_SECTION_LOGGER:
-        next->logger = defaults.logger;
+        /* What is not mentioned stays, as Firecracker has it: messages go on where they go. */
+        next->logger.level_given = false;
         break;
     case CFG_SECTION_METRICS:
         next->metrics = defaults.metrics;
@@ -84,8 +85,6 @@ static void drop_strings(struct vm_config *cfg, enum cfg_section section)
 {
     if (section == CFG_SECTION_BOOT_SOURCE)
         drop(&cfg->initrd_path);
-    if (section == CFG_SECTION_LOGGER)
-        drop(&cfg->logger.path);
     if (section == CFG_SECTION_METRICS)
         drop(&cfg->metrics.properties);
     if (section == CFG_SECTION_SERIAL)
