@@ -148,8 +148,8 @@ typedef void (*cfg_report_fn)(void *arg, const char *sentence);
 
 /*
  * Reads a file as cfg_load() does and checks it as cfg_check() and cfg_check_files() do, but goes
- * on after an error: report hears of all of them, in the file's order of sections. Returns how
- * many; 0 with *cfg what the file describes, which is unchanged otherwise.
+ * on after an error: report hears of all of them, section by section in the order above. Returns
+ * how many; 0 with *cfg what the file describes, which is unchanged otherwise.
  */
 unsigned cfg_load_all(struct vm_config *cfg, const char *path, cfg_report_fn report, void *arg);
 

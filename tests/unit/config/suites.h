@@ -6,6 +6,8 @@
 #include <check.h>
 
 Suite *bad_input_suite(void);
+Suite *round_trip_suite(void);
+Suite *sections_suite(void);
 Suite *values_suite(void);
 
 #endif

@@ -406,6 +406,7 @@ static Suite *config_suite(void)
 
 int main(void)
 {
-    Suite *(*const suites[])(void) = {config_suite, bad_input_suite, values_suite};
+    Suite *(*const suites[])(void) = {config_suite, bad_input_suite, sections_suite,
+                                      round_trip_suite, values_suite};
     return check_run(suites, ARRAY_LEN(suites));
 }
