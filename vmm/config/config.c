@@ -237,7 +237,11 @@ static int check_file(const char *what, const char *path, struct err *err)
         return 0;
     path_show(path, name);
     AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    return fd < 0 ? err_sys(err, -errno, "%s: %s: cannot be opened", what, name) : 0;
+    if (fd >= 0)
+        return 0;
+    int rc = err_sys(err, -errno, "%s: %s: cannot be opened", what, name);
+    cfg_one_line(err);
+    return rc;
 }
 
 int cfg_check_kernel_file(const struct vm_config *cfg, struct err *err)

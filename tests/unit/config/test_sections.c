@@ -273,6 +273,8 @@ static const struct {
     {"{'boot-source':{'kernel_image_path':'none','initrd_path':'neither'}}",
      "boot-source.kernel_image_path: none: cannot be opened: No such file or directory\n"
      "boot-source.initrd_path: neither: cannot be opened: No such file or directory\n"},
+    {"{'boot-source':{'kernel_image_path':'a\\nb\x7f'}}",
+     "boot-source.kernel_image_path: a?b?: cannot be opened: No such file or directory\n"},
     /* In the order of the sections, whatever the file's; those of one section by its keys. */
     {"{'serial':{'serial_out_path':1},'drives':[{}],'balloon':{'amount_mib':-1,'deflate':true},"
      "'machine-config':{'vcpu_count':0,'mem_size_mib':'x'},'wrong':1,"
