@@ -2,13 +2,16 @@
 /* Taking a name, and giving it back. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/cleanup.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/path.h"
 #include "vmm/registry/registry_priv.h"
 
@@ -17,7 +20,17 @@ struct registry_claim {
     char name[REGISTRY_NAME_MAX + 1];
     int folder_fd;
     int lock_fd;
+    pid_t holder; /* of the name, where it could not be had */
 };
+
+#define NS_PER_MS UINT64_C(1000000)
+/* How long a monitor is waited for that has been killed and is not gone yet. */
+#define DYING_NS (10000 * NS_PER_MS)
+#define RETRY_NS (10 * (long)NS_PER_MS)
+/* So often a holder is looked at again that does not seem to be dying. */
+#define DOUBTS 3u
+/* In a mask of signals. */
+#define SIGKILL_BIT (UINT64_C(1) << (SIGKILL - 1))
 
 /* The sentence for a folder that cannot be used. */
 static int unusable(const struct registry *registry, const char *name, int rc, struct err *err)
@@ -47,22 +60,24 @@ static int enter_folder(const struct registry *registry, const char *name, int *
 }
 
 /* Whether the name is free, or can be made so. */
-static int check_free(const struct registry *registry, const char *name, int folder_fd,
-                      struct err *err)
+static int check_free(struct registry_claim *claim, struct err *err)
 {
+    const struct registry *registry = claim->registry;
+    const char *name = claim->name;
     char shown[PATH_SHOWN_MAX];
     struct record record;
-    int rc = record_read(folder_fd, &record);
+    int rc = record_read(claim->folder_fd, &record);
     path_show(registry->path, shown);
     if (rc < 0)
         return err_sys(err, rc, "name %s: %s/%s/lock cannot be read", name, shown, name);
+    claim->holder = record.pid;
     if (record.state == RECORD_ALIVE)
         return err_set(err, -EEXIST,
                        "name %s: a running machine (pid %d) has it; choose another name, or run "
                        "'aerostat stop %s'",
                        name, (int)record.pid, name);
     if (record.state == RECORD_FOREIGN ||
-        (record.state == RECORD_NONE && record_has_files(folder_fd)))
+        (record.state == RECORD_NONE && record_has_files(claim->folder_fd)))
         return err_set(err, -ENOTEMPTY,
                        "name %s: %s/%s holds files that no machine made; choose another name, or "
                        "remove them",
@@ -74,7 +89,7 @@ static int take_folder(struct registry_claim *claim, struct err *err)
 {
     enum registry_file file = REGISTRY_LOCK;
     char shown[PATH_SHOWN_MAX];
-    int rc = check_free(claim->registry, claim->name, claim->folder_fd, err);
+    int rc = check_free(claim, err);
     if (rc < 0)
         return rc;
     path_show(claim->registry->path, shown);
@@ -134,6 +149,33 @@ static int claim_any(struct registry_claim *claim, struct err *err)
                    REGISTRY_ENTRIES_MAX);
 }
 
+/* One attempt. *out_holder is who has the name where that is -EEXIST. */
+static int try_claim(struct registry_claim *claim, const char *name, pid_t *out_holder,
+                     struct err *err)
+{
+    int rc = registry_lock(claim->registry, err);
+    if (rc < 0)
+        return rc;
+    rc = name == NULL ? claim_any(claim, err) : claim_name(claim, name, err);
+    *out_holder = rc == -EEXIST ? claim->holder : 0;
+    registry_unlock(claim->registry);
+    return rc;
+}
+
+/*
+ * Whether a process is on its way out: a signal that kills is sent in no time, but the locks of a
+ * process go after its memory, which takes a second where there are gigabytes.
+ */
+static bool is_dying(pid_t pid)
+{
+    /* One that cannot be seen may be in another namespace, and live. */
+    if (record_proc_number(pid, "status", "Tgid:") == 0)
+        return false;
+    return record_proc_number(pid, "statm", "") == 0 ||
+           (record_proc_number(pid, "status", "SigPnd:") & SIGKILL_BIT) != 0 ||
+           (record_proc_number(pid, "status", "ShdPnd:") & SIGKILL_BIT) != 0;
+}
+
 int registry_claim(struct registry *registry, const char *name, struct registry_claim **out_claim,
                    struct err *err)
 {
@@ -144,11 +186,18 @@ int registry_claim(struct registry *registry, const char *name, struct registry_
     if (claim == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     *claim = (struct registry_claim){.registry = registry, .folder_fd = -1, .lock_fd = -1};
-    rc = registry_lock(registry, err);
-    if (rc < 0)
-        return rc;
-    rc = name == NULL ? claim_any(claim, err) : claim_name(claim, name, err);
-    registry_unlock(registry);
+    uint64_t deadline_ns = clock_mono_ns() + DYING_NS;
+    unsigned doubts = DOUBTS;
+    for (;;) {
+        pid_t holder = 0;
+        rc = try_claim(claim, name, &holder, err);
+        if (rc != -EEXIST || clock_mono_ns() >= deadline_ns)
+            break;
+        /* Between the signal and the end there are moments in which neither shows. */
+        if (!is_dying(holder) && doubts-- == 0)
+            break;
+        (void)nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+    }
     if (rc == 0)
         *out_claim = take_ptr(claim);
     return rc;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The lock in a machine's folder, and what is removed under it. */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -108,6 +108,20 @@ int record_create(int folder_fd, int *out_fd)
     }
     *out_fd = take_fd(&fd);
     return 0;
+}
+
+uint64_t record_proc_number(pid_t pid, const char *file, const char *label)
+{
+    char path[64];
+    char text[4096];
+    (void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+    AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (len < 0)
+        return 0;
+    text[len] = '\0';
+    const char *at = strstr(text, label);
+    return at == NULL ? 0 : strtoull(at + strlen(label), NULL, 16);
 }
 
 bool record_has_files(int folder_fd)

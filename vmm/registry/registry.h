@@ -87,7 +87,8 @@ const char *registry_dir(const struct registry *registry);
 /*
  * Takes a name for this process, NULL for the first of "vm1", "vm2" ... that is free, and removes
  * what a killed monitor left under it. registry is borrowed and outlives the claim. Returns 0;
- * -EINVAL for a bad name; -EEXIST when a running machine has it; -ENOTEMPTY where its folder holds
+ * -EINVAL for a bad name; -EEXIST when a running machine has it (one that is dying, since it was
+ * killed, is waited for, up to 10 s); -ENOTEMPTY where its folder holds
  * such files and no lock, so that somebody else made them; -EPERM where the folder is not ours;
  * -ENAMETOOLONG when the sockets' paths would be; -ETIMEDOUT when DIR stays locked for seconds;
  * -errno; with a sentence. After a fork(2) that the claim survives, only one process may release

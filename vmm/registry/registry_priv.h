@@ -53,6 +53,12 @@ int record_create(int folder_fd, int *out_fd);
  */
 bool record_parse(const char *text, size_t len, pid_t *out_pid);
 
+/*
+ * The first hexadecimal number behind label in /proc/PID/file; "" for the file's beginning. What is
+ * not there is 0.
+ */
+uint64_t record_proc_number(pid_t pid, const char *file, const char *label);
+
 /* Whether there is a file of a machine's, the lock aside. */
 bool record_has_files(int folder_fd);
 
