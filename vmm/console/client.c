@@ -18,6 +18,7 @@
 
 static void on_ready(void *arg, uint32_t events);
 static void read_input(struct console_client *c);
+static void lose(struct console_client *c);
 
 /* Watches what can happen next. */
 static void rearm(struct console_client *c)
@@ -95,7 +96,7 @@ void console_client_send(struct console_client *c)
     } while (sent > 0);
     c->blocked = more;
     if (sent < 0)
-        console_client_close(c);
+        lose(c);
     else
         rearm(c);
 }
@@ -165,7 +166,7 @@ static void on_ready(void *arg, uint32_t events)
     }
     if ((events & EPOLLOUT) != 0)
         console_client_send(c);
-    if ((events & EPOLLIN) != 0 && c->server != NULL) {
+    if ((events & EPOLLIN) != 0 && c->server != NULL && !c->gone) {
         read_input(c);
         if (c->server != NULL)
             (void)console_client_forward(c);
