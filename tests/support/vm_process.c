@@ -19,8 +19,8 @@
 #define ARGS_MAX 32
 #define MS_PER_S 1000
 
-static void exec_monitor(const char *monitor, const char *const args[], const char *sock,
-                         const int in[2], const int out[2])
+static void exec_monitor(const char *monitor, const char *const args[], const char *dir,
+                         const char *sock, const int in[2], const int out[2])
 {
     const char *argv[ARGS_MAX] = {monitor, "run"};
     size_t n = 2;
@@ -30,6 +30,8 @@ static void exec_monitor(const char *monitor, const char *const args[], const ch
     argv[n] = sock;
     /* A test that dies must not leave a machine behind. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* Nor a name in the runtime directory: it has one in the test's folder. */
+    (void)setenv("AEROSTAT_RUNTIME_DIR", dir, 1);
     (void)dup2(in[0], STDIN_FILENO);
     (void)dup2(out[1], STDOUT_FILENO);
     close(in[0]);
@@ -53,7 +55,7 @@ void vmp_start(struct vmp *vm, const char *monitor, const char *const args[])
     vm->pid = fork();
     ck_assert_int_ge(vm->pid, 0);
     if (vm->pid == 0)
-        exec_monitor(monitor, args, vm->sock, in, out);
+        exec_monitor(monitor, args, vm->dir, vm->sock, in, out);
     close(in[0]);
     close(out[1]);
     vm->in_fd = in[1];

@@ -89,6 +89,22 @@ int api_body_equals(const struct api_response *response, const char *section, co
     return rc;
 }
 
+int api_body_text(const struct api_response *response, const char *section, const char *key,
+                  char *out, size_t size, struct err *err)
+{
+    json_t *root = NULL;
+    int rc = parse_body(response, &root, err);
+    if (rc < 0)
+        return rc;
+    const json_t *value = find(root, section, key);
+    if (json_is_string(value))
+        (void)snprintf(out, size, "%s", json_string_value(value));
+    else
+        rc = missing(key, err);
+    json_decref(root);
+    return rc;
+}
+
 static void print_value(const char *key, const json_t *value, FILE *out)
 {
     switch (json_typeof(value)) {

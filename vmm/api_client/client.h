@@ -54,6 +54,12 @@ int api_body_equals(const struct api_response *response, const char *section, co
                     const char *text, bool *out_equals, struct err *err);
 
 /*
+ * As api_body_u64(), for a string, of which so much is copied as out has room for.
+ */
+int api_body_text(const struct api_response *response, const char *section, const char *key,
+                  char *out, size_t size, struct err *err);
+
+/*
  * Writes the body's members as lines "key value", in order; members of nested objects follow
  * without a prefix. Returns 0 or -EPROTO with a sentence when the body is no JSON object.
  */

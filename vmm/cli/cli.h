@@ -13,6 +13,12 @@
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
 extern const struct command cmd_run;
+extern const struct command cmd_stop;
+extern const struct command cmd_ps;
+extern const struct command cmd_show;
+extern const struct command cmd_console;
+extern const struct command cmd_pause;
+extern const struct command cmd_resume;
 extern const struct command cmd_balloon;
 extern const struct command cmd_balloon_set;
 extern const struct command cmd_balloon_show;

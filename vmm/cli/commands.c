@@ -7,7 +7,13 @@
 /* clang-format off */
 const struct command *const cli_commands[] = {
     &cmd_run,
+    &cmd_stop,
+    &cmd_ps,
     &cmd_top,
+    &cmd_show,
+    &cmd_console,
+    &cmd_pause,
+    &cmd_resume,
     &cmd_balloon,
     &cmd_balloon_set,
     &cmd_balloon_show,

@@ -15,6 +15,8 @@
 struct run_options {
     struct vm_config config;
     enum log_level log_level;
+    const char *name; /* borrowed from argv; NULL: one is found */
+    bool detach;
     bool console_input;  /* false: --no-console */
     bool wait_for_start; /* --no-start */
 };

@@ -7,6 +7,7 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/options.h"
 #include "vmm/cli/run_priv.h"
+#include "vmm/registry/registry.h"
 
 static int replace(char **slot, const char *text, struct err *err)
 {
@@ -117,6 +118,12 @@ static int apply(struct run_options *options, int opt, const char *text, struct 
     case OPT_NO_CONSOLE:
         options->console_input = false;
         return 0;
+    case OPT_NAME:
+        options->name = text;
+        return registry_check_name(text, err);
+    case OPT_DETACH:
+        options->detach = true;
+        return 0;
     case OPT_NO_START:
         options->wait_for_start = true;
         return 0;
@@ -151,10 +158,6 @@ static int apply_flags(const struct cmd_line *line, struct run_options *options,
                        "--%s needs a balloon: give --balloon SIZE, or a balloon section in the "
                        "configuration file",
                        needs_balloon);
-    if (options->wait_for_start && options->config.api_sock == NULL)
-        return err_set(err, -EINVAL,
-                       "--no-start needs a control socket to start the machine by: give --api-sock "
-                       "PATH");
     cfg_settle(&options->config);
     return 0;
 }

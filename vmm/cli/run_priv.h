@@ -16,6 +16,8 @@ enum {
     OPT_VIRTIO_DISCOVERY,
     OPT_LOG_LEVEL,
     OPT_NO_CONSOLE,
+    OPT_NAME,
+    OPT_DETACH,
     OPT_NO_START,
     /* From here on they say how a balloon is to be. */
     OPT_SCATTER_GATHER,

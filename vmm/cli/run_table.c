@@ -79,12 +79,22 @@ static const struct cmd_option options[] = {
      .id = OPT_PREFAULT,
      .help = "populate the pages that the guest takes back"},
 
+    {.name = "name",
+     .id = OPT_NAME,
+     .value = "NAME",
+     .help = "what other commands call the machine: up to 64 letters, digits, \"_\", \".\" and "
+             "\"-\" (default: vm1, vm2, ...)",
+     .heading = "Control"},
+    {.name = "detach",
+     .id = OPT_DETACH,
+     .letter = 'd',
+     .help = "return when the guest runs, and print the machine's name; see aerostat console"},
     {.name = "api-sock",
      .id = OPT_API_SOCK,
      .value = "PATH",
-     .help = "serve the control socket at PATH, which must not exist yet",
-     .complete = CMD_COMPLETE_FILE,
-     .heading = "Control"},
+     .help = "serve the control socket at PATH, which must not exist yet (default: api.sock in the "
+             "machine's folder)",
+     .complete = CMD_COMPLETE_FILE},
     {.name = "no-console", .id = OPT_NO_CONSOLE, .help = "do not read standard input"},
     {.name = "no-start",
      .id = OPT_NO_START,
@@ -116,7 +126,10 @@ const struct command cmd_run = {
     .notes =
         "A SIZE is a whole number with K, M or G behind it; alone it is MiB.\n\n"
         "Standard input and output are the guest's serial port. On a terminal, Ctrl-A x leaves, "
-        "Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A.",
+        "Ctrl-A h helps, Ctrl-A Ctrl-A sends Ctrl-A.\n\n"
+        "With --detach the machine has no terminal: aerostat console connects to its serial port. "
+        "What the guest writes is also in console.log, and what the monitor says in log, in the "
+        "machine's folder (see aerostat show), up to 2 MiB of each, until the machine ends.",
     .exit_status =
         "0 when the guest powers off, reboots or resets itself, or after Ctrl-A x; 1 when the "
         "machine cannot be built or fails; 2 for a bad command line or configuration; 128+N when "

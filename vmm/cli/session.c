@@ -29,6 +29,7 @@ struct session {
     char *api_sock; /* NULL: none */
     struct api_server *api;
     struct console *console;
+    struct console_server *server; /* of a detached machine's console */
 };
 
 static size_t console_to_guest(void *arg, const uint8_t *data, size_t len)
@@ -36,6 +37,8 @@ static size_t console_to_guest(void *arg, const uint8_t *data, size_t len)
     struct session *session = arg;
     return control_console_input(session->control, data, len);
 }
+
+static const struct console_server_ops server_ops = {.input = console_to_guest};
 
 static void console_leave(void *arg)
 {
@@ -76,6 +79,26 @@ static int start_loop(struct session *session, struct err *err)
     if (rc == 0)
         rc = signals_watch(&session->signals, session->loop, &signal_ops, session);
     return rc < 0 ? err_sys(err, rc, "the event loop cannot be created") : 0;
+}
+
+/* Instead of the caller's terminal. */
+static int start_server(struct session *session, struct err *err)
+{
+    struct session_plan *plan = session->plan;
+    char path[REGISTRY_PATH_MAX];
+    if (plan->detach == NULL)
+        return 0;
+    int rc = registry_path(plan->name->registry, registered_name(plan->name), REGISTRY_CONSOLE_SOCK,
+                           path);
+    if (rc < 0)
+        return err_sys(err, rc, "console socket");
+    rc = detach_open_console(plan->detach, plan->name->claim, path, session->loop, &server_ops,
+                             session, &session->server, err);
+    if (rc < 0)
+        return rc;
+    plan->console_out = console_server_output(session->server);
+    plan->console_input = false;
+    return 0;
 }
 
 static int start_control(struct session *session, struct err *err)
@@ -121,6 +144,8 @@ static int bring_up(struct session *session, struct err *err)
     if (rc == 0)
         rc = start_loop(session, err);
     if (rc == 0)
+        rc = start_server(session, err);
+    if (rc == 0)
         rc = start_control(session, err);
     if (rc == 0 && !session->plan->wait_for_start)
         rc = control_build(session->control, err);
@@ -130,6 +155,8 @@ static int bring_up(struct session *session, struct err *err)
         rc = start_console(session, err);
     if (rc == 0 && !session->plan->wait_for_start)
         rc = control_start(session->control, err);
+    if (rc == 0 && session->plan->detach != NULL)
+        rc = detach_done(session->plan->detach, session->loop, err);
     return rc;
 }
 
@@ -143,6 +170,10 @@ static void take_down(struct session *session)
     /* Terminal and socket are as they were: a second signal may end us at once. */
     signals_release(&session->signals);
     control_destroy(session->control);
+    /* The last the guest has written is in its pipe. */
+    console_server_destroy(session->server);
+    if (session->plan->detach != NULL)
+        detach_finish(session->plan->detach);
     signals_finish(&session->signals);
     ev_loop_destroy(session->loop);
     free(session->api_sock);

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "vmm/cli/detach.h"
+#include "vmm/cli/registered.h"
 #include "vmm/config/config.h"
 #include "vmm/metrics/metrics.h"
 
@@ -22,6 +24,8 @@ struct session_plan {
     bool explain_end;        /* on a terminal, say why the machine ended even without errors */
     size_t body_limit;       /* of requests; 0: the default */
     struct metrics_start started; /* when the process was */
+    struct registered *name;      /* borrowed; NULL: the machine has none */
+    struct detach *detach;        /* borrowed, needs a name; NULL: the caller's terminal is ours */
 };
 
 /* Main thread. Returns the exit status; errors were logged. */

@@ -16,5 +16,6 @@ Suite *signals_suite(void);
 Suite *terminal_suite(void);
 Suite *top_ask_suite(void);
 Suite *top_suite(void);
+Suite *vm_suite(void);
 
 #endif

@@ -10,7 +10,7 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/options.h"
 
-#define MAX_ARGS 32
+#define MAX_ARGS 40
 
 static struct err err;
 static struct cmd_line words;
@@ -56,11 +56,12 @@ static int parse_balloon(const char *text, struct balloon_options *out)
 START_TEST(every_flag_reaches_its_field)
 {
     struct run_options o;
-    int rc = parse_run("run --kernel k --initrd=i --cmdline quiet --mem 2G --cpus 2 --balloon 512M "
-                       "--api-sock s --backing thp --scatter-gather bit3 --log-level debug "
-                       "--no-console --deflate-on-oom --must-tell-host --virtio-discovery cmdline "
-                       "--stats-interval 5 --free-page-reporting --prefault-on-deflate",
-                       &o);
+    int rc = parse_run(
+        "run --kernel k --initrd=i --cmdline quiet --mem 2G --cpus 2 --balloon 512M "
+        "--api-sock s --backing thp --scatter-gather bit3 --log-level debug "
+        "--no-console --name web -d --deflate-on-oom --must-tell-host --virtio-discovery cmdline "
+        "--stats-interval 5 --free-page-reporting --prefault-on-deflate",
+        &o);
     ck_assert_msg(rc == 0, "%s", err.text);
     ck_assert_str_eq(o.config.kernel_path, "k");
     ck_assert_str_eq(o.config.initrd_path, "i");
@@ -81,6 +82,8 @@ START_TEST(every_flag_reaches_its_field)
     ck_assert_int_eq(o.config.backing, GM_BACKING_THP);
     ck_assert_int_eq(o.log_level, LOG_DEBUG);
     ck_assert(!o.console_input);
+    ck_assert_str_eq(o.name, "web");
+    ck_assert(o.detach);
     ck_assert(!words.help);
     run_options_finish(&o);
     run_options_finish(&o);
@@ -93,6 +96,8 @@ START_TEST(without_flags_all_is_default)
     ck_assert_int_eq(parse_run("run", &o), 0);
     ck_assert_ptr_null(o.config.kernel_path);
     ck_assert_ptr_null(o.config.api_sock);
+    ck_assert_ptr_null(o.name);
+    ck_assert(!o.detach);
     ck_assert_str_eq(o.config.cmdline, CFG_CMDLINE_DEFAULT);
     ck_assert_uint_eq(o.config.mem_bytes, 128 * MIB);
     ck_assert(!o.config.has_balloon);
@@ -198,6 +203,11 @@ static const struct {
     {"run --foo", "unknown or ambiguous option --foo"},
     {"run --ba 3", "unknown or ambiguous option --ba"},
     {"run -k", "unknown option -k"},
+    {"run --name a/b",
+     "name a/b: its character 2 is none of the letters, digits, \"_\", \".\" and \"-\" that a "
+     "name is made of"},
+    {"run --name=-v", "name -v: begins with \"-\"; begin with a letter or a digit"},
+    {"run --detach=1", "--detach takes no value"},
     {"run stray", "unexpected argument \"stray\""},
     {"run --kernel k stray", "unexpected argument \"stray\""},
     {"run --kernel k -- stray", "unexpected argument \"stray\""},
