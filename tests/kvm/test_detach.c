@@ -215,7 +215,7 @@ START_TEST(a_guest_that_floods_its_console_is_still_controlled)
     struct timespec before;
     struct timespec after;
     ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &before), 0);
-    aerostat("balloon", "set", "8M", "--api-sock", fleet_path("web", "api.sock"));
+    aerostat("balloon", "set", "web", "8M");
     ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &after), 0);
     ck_assert_msg(result.status == 0, "%s", result.err);
     ck_assert_int_le(after.tv_sec - before.tv_sec, 2);
@@ -260,6 +260,12 @@ START_TEST(show_tells_state_configuration_and_files)
     ck_assert_int_eq(result.status, 0);
     ck_assert_ptr_nonnull(strstr(result.out, "\"mem_size_mib\": 32,"));
     ck_assert_ptr_nonnull(strstr(result.out, "\"ram_bytes\": 33554432,"));
+    aerostat("balloon", "watch", "web", "--count", "1", "--interval", "20");
+    ck_assert_int_eq(result.status, 0);
+    ck_assert_uint_eq(fleet_count(result.out, "\n"), 2);
+    ck_assert_ptr_nonnull(strstr(result.out, "RESIDENT"));
+    aerostat("balloon", "show", "web", "--json");
+    ck_assert_int_eq(result.status, 0);
     aerostat("stop", "web", "--grace", "0");
     ck_assert_str_ne(result.out, "");
     aerostat("show", fleet_path("web", "api.sock"));

@@ -33,7 +33,7 @@ START_TEST(a_hundred_machines_start_change_and_stop)
     ck_assert_uint_eq(fleet_count(result.out, "\n"), MACHINES);
     for (unsigned i = 0; i < MACHINES; i++) {
         (void)snprintf(name, sizeof(name), "vm%u", i + 1);
-        aerostat("balloon", "set", "16M", "--api-sock", fleet_path(name, "api.sock"));
+        aerostat("balloon", "set", name, "16M");
         ck_assert_msg(result.status == 0, "%s", result.err);
     }
     aerostat("pause", "vm7", "vm100");

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "vmm/api_client/client.h"
 #include "vmm/base/clock.h"
@@ -12,6 +13,7 @@
 #include "vmm/base/num.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/options.h"
+#include "vmm/cli/vm.h"
 
 #define NS_PER_MS     UINT64_C(1000000)
 #define NS_PER_S      UINT64_C(1000000000)
@@ -73,9 +75,33 @@ static int say_stalled(const struct balloon_options *options, const struct progr
                    actual_mib, options->target_mib, stall_s);
 }
 
+/* A bar where somebody looks; cleared with done. */
+static void draw(const struct progress *progress, uint64_t target_pages, uint64_t from_pages,
+                 bool done)
+{
+    static const char bar[] = "########################################";
+    static const char empty[] = "                                        ";
+    const int width = (int)sizeof(bar) - 1;
+    if (!isatty(STDERR_FILENO))
+        return;
+    if (done) {
+        (void)fprintf(stderr, "\r\033[K");
+        return;
+    }
+    uint64_t way =
+        from_pages > target_pages ? from_pages - target_pages : target_pages - from_pages;
+    uint64_t left = progress->actual_pages > target_pages ? progress->actual_pages - target_pages
+                                                          : target_pages - progress->actual_pages;
+    double part = way == 0 || left > way ? 0.0 : 1.0 - (double)left / (double)way;
+    int full = (int)(part * width);
+    (void)fprintf(stderr, "\r[%.*s%.*s] %" PRIu64 " of %" PRIu64 " MiB\033[K", full, bar,
+                  width - full, empty, progress->actual_pages / PAGES_PER_MIB,
+                  target_pages / PAGES_PER_MIB);
+}
+
 /* Returns 0 when the balloon has its size, or -ETIME with a sentence that says how far it came. */
-static int await_target(const struct balloon_options *options, struct progress *progress,
-                        struct err *err)
+static int await_target(const struct balloon_options *options, uint64_t from_pages,
+                        struct progress *progress, struct err *err)
 {
     uint64_t target_pages = options->target_mib * PAGES_PER_MIB;
     uint64_t deadline = clock_mono_ns() + options->wait_s * NS_PER_S;
@@ -88,6 +114,7 @@ static int await_target(const struct balloon_options *options, struct progress *
             return say_stalled(options, progress, err);
         if (clock_mono_ns() >= deadline)
             break;
+        draw(progress, target_pages, from_pages, false);
         (void)nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
     }
     return err_set(err, -ETIME,
@@ -105,8 +132,10 @@ static int set_and_wait(const struct balloon_options *options, struct err *err)
     int rc = get_progress(options, &before, err);
     if (rc == 0)
         rc = set_target(options, err);
-    if (rc == 0)
-        rc = await_target(options, &after, err);
+    if (rc == 0) {
+        rc = await_target(options, before.actual_pages, &after, err);
+        draw(&after, target_pages, 0, true);
+    }
     if (rc < 0)
         return rc;
     /* The host times changes of target, exactly; for a target that was asked for before it has the
@@ -174,10 +203,16 @@ static int act(const struct cmd_line *line,
                int (*action)(const struct balloon_options *options, struct err *err))
 {
     struct balloon_options options;
+    struct vm_ref vm;
     struct err err = {0};
     if (balloon_options_read(line, &options, &err) < 0)
         return cmd_usage_error(line->cmd, &err);
-    if (action(&options, &err) == 0)
+    int rc = options.vm == NULL ? 0 : vm_resolve(options.vm, &vm, &err);
+    if (rc == 0 && options.vm != NULL)
+        options.api_sock = vm.api_sock;
+    if (rc == 0)
+        rc = action(&options, &err);
+    if (rc == 0)
         return CLI_OK;
     log_error("%s", err.text);
     return CLI_FAILED;
@@ -196,4 +231,9 @@ int balloon_show(const struct cmd_line *line)
 int balloon_hint(const struct cmd_line *line)
 {
     return act(line, hint);
+}
+
+int balloon_watch(const struct cmd_line *line)
+{
+    return act(line, balloon_watch_run);
 }

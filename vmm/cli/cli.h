@@ -22,6 +22,7 @@ extern const struct command cmd_resume;
 extern const struct command cmd_balloon;
 extern const struct command cmd_balloon_set;
 extern const struct command cmd_balloon_show;
+extern const struct command cmd_balloon_watch;
 extern const struct command cmd_balloon_hint;
 extern const struct command cmd_config;
 extern const struct command cmd_config_check;

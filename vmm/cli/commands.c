@@ -17,6 +17,7 @@ const struct command *const cli_commands[] = {
     &cmd_balloon,
     &cmd_balloon_set,
     &cmd_balloon_show,
+    &cmd_balloon_watch,
     &cmd_balloon_hint,
     &cmd_config,
     &cmd_config_check,
@@ -31,11 +32,9 @@ const struct command *const cli_commands[] = {
 /* clang-format on */
 
 const struct cmd_example cli_first_steps[] = {
-    {"aerostat run --kernel vmlinux --initrd initramfs.cpio.gz --mem 1G --balloon 0 --api-sock "
-     "vm.sock",
+    {"aerostat run --name vm1 --kernel vmlinux --initrd initramfs.cpio.gz --mem 1G --balloon 0",
      "boot a guest with an empty balloon, its console on this terminal"},
-    {"aerostat balloon set 512M --wait 10 --api-sock vm.sock",
-     "take 512 MiB back, from another terminal"},
-    {"aerostat balloon show --api-sock vm.sock", "see what the guest says and what the host got"},
+    {"aerostat balloon set vm1 512M --wait 10", "take 512 MiB back, from another terminal"},
+    {"aerostat balloon show vm1", "see what the guest says and what the host got"},
     {0},
 };

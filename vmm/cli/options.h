@@ -36,16 +36,20 @@ void run_options_finish(struct run_options *options);
 
 /* What `aerostat balloon ...` was asked to do. */
 struct balloon_options {
-    const char *api_sock; /* borrowed from argv */
+    const char *vm;       /* borrowed from argv; NULL: api_sock says which */
+    const char *api_sock; /* borrowed from argv, or what vm was found to have */
     uint64_t target_mib;  /* set */
     bool wait;            /* set */
     uint64_t wait_s;
-    bool json;           /* show */
-    uint64_t refresh_ms; /* show; 0: the statistics that there are */
+    bool json;            /* show */
+    uint64_t refresh_ms;  /* show; 0: the statistics that there are */
+    uint64_t interval_ms; /* watch */
+    uint64_t count;       /* watch; 0: without end */
     enum { HINT_START, HINT_STOP, HINT_STATUS } hint;
 };
 
-/* Reads a command line of cmd_balloon_set, _show or _hint. Returns 0, or -EINVAL with a sentence.
+/* Reads a command line of cmd_balloon_set, _show, _watch or _hint. Returns 0, or -EINVAL with a
+ * sentence.
  */
 int balloon_options_read(const struct cmd_line *line, struct balloon_options *out, struct err *err);
 
@@ -53,5 +57,9 @@ int balloon_options_read(const struct cmd_line *line, struct balloon_options *ou
 int balloon_set(const struct cmd_line *line);
 int balloon_show(const struct cmd_line *line);
 int balloon_hint(const struct cmd_line *line);
+int balloon_watch(const struct cmd_line *line);
+
+/* Prints lines about the machine at options->api_sock. Returns 0 or -errno with a sentence. */
+int balloon_watch_run(const struct balloon_options *options, struct err *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/cli/suites.h"
@@ -283,6 +284,27 @@ START_TEST(balloon_set_reads_size_socket_and_patience)
 }
 END_TEST
 
+START_TEST(balloon_commands_take_a_machine_before_their_word)
+{
+    struct balloon_options o;
+    ck_assert_msg(parse_balloon("balloon set vm1 512M --wait 3", &o) == 0, "%s", err.text);
+    ck_assert_str_eq(o.vm, "vm1");
+    ck_assert_uint_eq(o.target_mib, 512);
+    ck_assert_ptr_null(o.api_sock);
+    ck_assert_msg(parse_balloon("balloon hint ./vm.sock stop", &o) == 0, "%s", err.text);
+    ck_assert_str_eq(o.vm, "./vm.sock");
+    ck_assert_int_eq(o.hint, HINT_STOP);
+    ck_assert_msg(parse_balloon("balloon watch vm1", &o) == 0, "%s", err.text);
+    ck_assert_uint_eq(o.interval_ms, 1000);
+    ck_assert_uint_eq(o.count, 0);
+    ck_assert_msg(parse_balloon("balloon watch --interval 20 --count 7 --json vm1", &o) == 0, "%s",
+                  err.text);
+    ck_assert_uint_eq(o.interval_ms, 20);
+    ck_assert_uint_eq(o.count, 7);
+    ck_assert(o.json);
+}
+END_TEST
+
 START_TEST(balloon_show_and_help_are_told_apart)
 {
     struct balloon_options o;
@@ -325,19 +347,28 @@ static const struct {
     const char *error;
 } bad_balloons[] = {
     {"balloon hint --api-sock s", "balloon hint needs a word: start, stop or status"},
-    {"balloon hint start", "balloon hint needs --api-sock PATH"},
+    {"balloon hint start", "balloon hint needs a machine, and none is running that has a name: "
+                           "give --api-sock PATH, or start one with aerostat run"},
     {"balloon hint on --api-sock s", "balloon hint: \"on\" is not one of start, stop, status"},
-    {"balloon hint start stop --api-sock s", "unexpected argument \"stop\""},
+    {"balloon hint start stop --api-sock s",
+     "balloon hint: both a machine (start) and --api-sock were given"},
+    {"balloon hint vm1 start stop", "unexpected argument \"stop\""},
     {"balloon hint start --api-sock s --json", "unknown or ambiguous option --json"},
     {"balloon show --api-sock s --refresh 0", "--refresh: 0 is below the minimum of 1"},
     {"balloon show --api-sock s --refresh 10001", "--refresh: 10001 is above the maximum of 10000"},
     {"balloon set 1M --api-sock s --refresh 1", "unknown or ambiguous option --refresh"},
-    {"balloon set", "balloon set needs a size, as in: balloon set 512M"},
-    {"balloon set --api-sock s", "balloon set needs a size, as in: balloon set 512M"},
-    {"balloon set 1M", "balloon set needs --api-sock PATH"},
-    {"balloon show", "balloon show needs --api-sock PATH"},
-    {"balloon show x --api-sock s", "unexpected argument \"x\""},
-    {"balloon set 1M 2M --api-sock s", "unexpected argument \"2M\""},
+    {"balloon set", "balloon set needs a size, as in: balloon set vm1 512M"},
+    {"balloon set --api-sock s", "balloon set needs a size, as in: balloon set vm1 512M"},
+    {"balloon set 1M", "balloon set needs a machine, and none is running that has a name: give "
+                       "--api-sock PATH, or start one with aerostat run"},
+    {"balloon show", "balloon show needs a machine, and none is running that has a name: give "
+                     "--api-sock PATH, or start one with aerostat run"},
+    {"balloon show x --api-sock s", "balloon show: both a machine (x) and --api-sock were given"},
+    {"balloon show x y", "unexpected argument \"y\""},
+    {"balloon set 1M 2M --api-sock s",
+     "balloon set: both a machine (1M) and --api-sock were given"},
+    {"balloon watch vm1 --interval 19", "--interval: 19 is below the minimum of 20"},
+    {"balloon watch vm1 --count 0", "--count: 0 is below the minimum of 1"},
     {"balloon set 4K --api-sock s", "balloon set: 4K is not a whole number of MiB"},
     {"balloon set x --api-sock s",
      "balloon set: \"x\" is not a size: give a whole number with K, M or G, or alone for MiB"},
@@ -348,12 +379,14 @@ static const struct {
     {"balloon set 1M --api-sock s --wait 0", "--wait: 0 is below the minimum of 1"},
     {"balloon set 1M --api-sock s --wait", "--wait needs a value"},
     {"balloon set 1M --api-sock s --json", "unknown or ambiguous option --json"},
+    {"balloon set vm1 1M 2M", "unexpected argument \"2M\""},
     {"balloon show --api-sock s --wait 1", "unknown or ambiguous option --wait"},
 };
 
 START_TEST(a_bad_balloon_command_gets_one_exact_sentence)
 {
     struct balloon_options o;
+    ck_assert_int_eq(setenv("AEROSTAT_RUNTIME_DIR", "/nonexistent/aerostat", 1), 0);
     ck_assert_int_eq(parse_balloon(bad_balloons[_i].line, &o), -EINVAL);
     ck_assert_str_eq(err.text, bad_balloons[_i].error);
 }
@@ -374,6 +407,7 @@ Suite *options_suite(void)
     tcase_add_loop_test(tc, a_bad_command_line_gets_one_exact_sentence, 0,
                         (int)ARRAY_LEN(bad_runs));
     tcase_add_loop_test(tc, balloon_set_reads_size_socket_and_patience, 0, 3);
+    tcase_add_test(tc, balloon_commands_take_a_machine_before_their_word);
     tcase_add_test(tc, balloon_show_and_help_are_told_apart);
     tcase_add_loop_test(tc, balloon_hint_reads_its_word, 0, 3);
     tcase_add_loop_test(tc, a_bad_balloon_command_gets_one_exact_sentence, 0,
