@@ -11,6 +11,8 @@
 
 #define PAGE_BYTES UINT64_C(4096)
 
+static const char state_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz ";
+
 static void ask_host(const struct vm_ref *vm, struct vm_figures *out)
 {
     struct api_response response = {0};
@@ -47,8 +49,13 @@ int vm_ask(const struct vm_ref *vm, struct vm_figures *out, struct err *err)
     if (rc == 0)
         rc = api_body_text(&response, NULL, "state", out->state, sizeof(out->state), err);
     api_response_finish(&response);
-    if (rc < 0)
+    /* It goes to a terminal. */
+    if (rc == 0 && strspn(out->state, state_letters) != strlen(out->state))
+        rc = err_set(err, -EPROTO, "%s: its state is no word", vm_label(vm));
+    if (rc < 0) {
+        out->state[0] = '\0';
         return rc;
+    }
     ask_host(vm, out);
     ask_balloon(vm, out);
     return 0;

@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/base/num.h"
 #include "vmm/registry/registry_priv.h"
+
+/* So much of a bad name is shown. */
+#define NAME_SHOWN 20u
 
 static const char *const file_names[REGISTRY_FILES] = {
     [REGISTRY_LOCK] = "lock",
@@ -26,20 +30,21 @@ int registry_check_name(const char *name, struct err *err)
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                   "0123456789_.-";
     size_t len = strlen(name);
+    size_t good = strspn(name, allowed);
     if (len == 0)
         return err_set(err, -EINVAL, "the name is empty");
+    /* What else it has in it is nothing to print. */
+    if (good < len)
+        return err_set(err, -EINVAL,
+                       "name %.*s...: its character %zu is none of the letters, digits, \"_\", "
+                       "\".\" and \"-\" that a name is made of",
+                       (int)min_u64(good, NAME_SHOWN), name, good + 1);
     if (len > REGISTRY_NAME_MAX)
-        return err_set(err, -EINVAL, "name %.20s...: %zu characters are above the maximum of %u",
-                       name, len, REGISTRY_NAME_MAX);
+        return err_set(err, -EINVAL, "name %.*s...: %zu characters are above the maximum of %u",
+                       (int)NAME_SHOWN, name, len, REGISTRY_NAME_MAX);
     if (name[0] == '.' || name[0] == '-')
         return err_set(err, -EINVAL, "name %s: begins with \"%c\"; begin with a letter or a digit",
                        name, name[0]);
-    size_t good = strspn(name, allowed);
-    if (good < len)
-        return err_set(err, -EINVAL,
-                       "name %s: its character %zu is none of the letters, digits, \"_\", \".\" "
-                       "and \"-\" that a name is made of",
-                       name, good + 1);
     return 0;
 }
 

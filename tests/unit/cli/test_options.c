@@ -205,7 +205,7 @@ static const struct {
     {"run --ba 3", "unknown or ambiguous option --ba"},
     {"run -k", "unknown option -k"},
     {"run --name a/b",
-     "name a/b: its character 2 is none of the letters, digits, \"_\", \".\" and \"-\" that a "
+     "name a...: its character 2 is none of the letters, digits, \"_\", \".\" and \"-\" that a "
      "name is made of"},
     {"run --name=-v", "name -v: begins with \"-\"; begin with a letter or a digit"},
     {"run --detach=1", "--detach takes no value"},
