@@ -65,10 +65,11 @@ expect 'hugetlb-2m' run --backing = hu
 expect '' run --mem ''
 expect 'vm.json' run --config v
 expect 'kernel' run --kernel = k
-expect 'start stop status' balloon hint ''
-expect 'status' balloon hint --api-sock x stat
-expect 'status' balloon hint --api-sock = x stat
-expect '' balloon hint start st
+expect 'web-1 web-2' balloon hint ''
+expect 'start stop status' balloon hint web-1 ''
+expect 'status' balloon hint web-1 stat
+expect 'status' balloon hint web-1 --api-sock = x stat
+expect '' balloon hint web-1 start st
 expect 'bash zsh' completion ''
 expect_some balloon help ''
 expect '--help' version -

@@ -34,6 +34,6 @@ expect() {
 expect 'doctor' 'aerostat doc'
 expect 'hugetlb-2m' 'aerostat run --backing hu'
 expect '--scatter-gather' 'aerostat run --scat'
-expect 'status' 'aerostat balloon hint stat'
+expect 'status' 'aerostat balloon hint web-1 stat'
 [ $bad -eq 0 ] && echo "zsh completes commands, options and values"
 exit $bad

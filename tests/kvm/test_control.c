@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,7 @@ static void expect_start_fault(const char *says)
     contract_check_all(&vm, steps, ARRAY_LEN(steps));
 }
 
-static unsigned count_descriptors(void)
+static unsigned count_descriptors_once(void)
 {
     char path[64];
     unsigned n = 0;
@@ -62,6 +63,19 @@ static unsigned count_descriptors(void)
         n++;
     closedir(dir);
     return n;
+}
+
+/* The connection of the last request may still be there: the least of what is counted for a while.
+ */
+static unsigned count_descriptors(void)
+{
+    unsigned least = UINT_MAX;
+    for (int i = 0; i < 20; i++) {
+        unsigned n = count_descriptors_once();
+        least = n < least ? n : least;
+        usleep(10000);
+    }
+    return least;
 }
 
 START_TEST(a_start_that_fails_can_be_tried_again)
@@ -249,7 +263,7 @@ static const struct step failing[] = {
      "{'kernel_image_path':'initrd.cpio','boot_args':'other','initrd_path':'missing'}", 400, NULL,
      NULL},
     {"PUT", "/boot-source", "{'kernel_image_path':'initrd.cpio','boot_args':7}", 400, NULL, NULL},
-    {"PUT", "/machine-config", "{'vcpu_count':4,'mem_size_mib':512,'smt':true}", 400, NULL, NULL},
+    {"PUT", "/machine-config", "{'vcpu_count':5,'mem_size_mib':512,'smt':true}", 400, NULL, NULL},
     {"PUT", "/machine-config", "{'vcpu_count':4,'mem_size_mib':16}", 400, NULL, NULL},
     {"PATCH", "/machine-config", "{'vcpu_count':4,'track_dirty_pages':true}", 400, NULL, NULL},
     {"PATCH", "/machine-config", "{'vcpu_count':4,'mem_size_mib':32}", 400, NULL, NULL},
