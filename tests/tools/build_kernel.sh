@@ -66,7 +66,10 @@ refuses "an option that the kernel does not have" "CONFIG_FOREIGN_OPTION=y is no
 refuses "a patch that does not apply" "$work/foreign.patch does not apply" --patch "$work/foreign.patch"
 refuses "a fragment that is not there" "no file $work/none" --fragment "$work/none"
 refuses "another architecture" "none of x86_64, aarch64" --arch riscv
+refuses "such an option when only asked" "CONFIG_FOREIGN_OPTION=y is not taken" --check --fragment "$work/foreign.config"
+check "a configuration that the kernel takes" build --check
 check "nothing was built yet" test "$(builds)" = 0
+check "and nothing left behind" test "$(find "$AEROSTAT_CACHE/bundled-kernel" -name '.check-*' | wc -l)" = 0
 
 folder=$(build)
 check "the first build" test -f "$folder/vmlinux" -a -f "$folder/bzImage" -a "$(builds)" = 1
