@@ -133,11 +133,11 @@ START_TEST(its_console_shows_what_was_and_takes_what_is_typed)
 }
 END_TEST
 
-/* Reads the terminal until text comes. */
+/* Reads the terminal until text is in what has come from it. */
 static void expect_on(int terminal, const char *text)
 {
-    char seen[4096] = "";
-    size_t len = 0;
+    static char seen[4096];
+    static size_t len;
     while (strstr(seen, text) == NULL) {
         struct pollfd p = {.fd = terminal, .events = POLLIN};
         ck_assert_msg(poll(&p, 1, 20000) == 1, "no '%s' in '%s'", text, seen);
