@@ -246,6 +246,22 @@ START_TEST(stop_asks_then_insists_then_kills)
 }
 END_TEST
 
+START_TEST(a_machine_that_has_not_started_is_ended_at_once)
+{
+    aerostat("run", "-d", "--name", "web", "--no-start");
+    ck_assert_msg(result.status == 0, "%s", result.err);
+    aerostat("ps");
+    ck_assert_msg(strstr(result.out, "Not started") != NULL, "%s", result.out);
+    aerostat("pause", "web");
+    ck_assert_int_eq(result.status, 1);
+    ck_assert_msg(strncmp(result.err, "aerostat: error: web: ", 22) == 0, "%s", result.err);
+    aerostat("stop", "web", "--grace", "30");
+    ck_assert_msg(result.status == 0, "%s", result.err);
+    ck_assert_msg(strstr(result.out, "web: ended after 0.") != NULL, "%s", result.out);
+    fleet_expect_empty();
+}
+END_TEST
+
 START_TEST(show_tells_state_configuration_and_files)
 {
     start("web", IDLE_GUEST);
@@ -309,6 +325,7 @@ static Suite *detach_suite(void)
     tcase_add_test(tcase, a_machine_on_a_terminal_has_no_console_to_connect_to);
     tcase_add_test(tcase, a_guest_that_floods_its_console_is_still_controlled);
     tcase_add_test(tcase, stop_asks_then_insists_then_kills);
+    tcase_add_test(tcase, a_machine_that_has_not_started_is_ended_at_once);
     tcase_add_test(tcase, show_tells_state_configuration_and_files);
     tcase_add_test(tcase, a_machine_without_a_name_is_stopped_by_its_socket);
     suite_add_tcase(suite, tcase);

@@ -59,15 +59,23 @@ static void ask(struct stopping *s)
 
 static void begin(struct stopping *s, uint64_t grace_ns)
 {
+    char state[VM_STATE_MAX];
     s->step = STOP_ASKED;
     s->deadline_ns = clock_mono_ns() + grace_ns;
     if (grace_ns == 0)
         return;
-    /* A guest that stands still hears nothing; one that has not started says so to the next. */
-    s->hangs = vm_request(&s->vm, "PATCH", "/vm", "{\"state\":\"Resumed\"}", ANSWER_MS, &s->deaf) ==
-               -ETIMEDOUT;
-    if (!s->hangs)
-        ask(s);
+    s->hangs = vm_state(&s->vm, state, &s->deaf) == -ETIMEDOUT;
+    if (s->hangs)
+        return;
+    if (strcmp(state, "Not started") == 0) {
+        /* There is nobody to ask. */
+        s->deadline_ns = clock_mono_ns();
+        return;
+    }
+    /* A guest that stands still hears nothing. */
+    if (strcmp(state, "Paused") == 0)
+        (void)vm_request(&s->vm, "PATCH", "/vm", "{\"state\":\"Resumed\"}", ANSWER_MS, NULL);
+    ask(s);
 }
 
 static void tell(struct stopping *s)

@@ -44,9 +44,11 @@ int vm_missing(const char *command, struct err *err);
  */
 int vm_watch(const struct vm_ref *vm, int *out_fd);
 
+#define VM_STATE_MAX 24u
+
 /* What a machine says of itself; a figure is there where its flag says so. */
 struct vm_figures {
-    char state[24]; /* "Running", "Paused", "Not started"; empty: it does not answer */
+    char state[VM_STATE_MAX]; /* "Running", "Paused", "Not started"; empty: it does not answer */
     bool has_host;
     uint64_t ram_bytes;
     uint64_t resident_bytes; /* what the host holds of them */
@@ -56,6 +58,9 @@ struct vm_figures {
     uint64_t actual_bytes;
     uint64_t returned_bytes; /* by how much the host's memory fell for the balloon */
 };
+
+/* The state alone; empty when it does not answer. Returns 0 or -errno with a sentence. */
+int vm_state(const struct vm_ref *vm, char out[VM_STATE_MAX], struct err *err);
 
 /* Asks the machine. Returns 0, or -errno with a sentence when it does not answer; *out is filled in
  * either case. */

@@ -41,21 +41,28 @@ static void ask_balloon(const struct vm_ref *vm, struct vm_figures *out)
     api_response_finish(&response);
 }
 
-int vm_ask(const struct vm_ref *vm, struct vm_figures *out, struct err *err)
+int vm_state(const struct vm_ref *vm, char out[VM_STATE_MAX], struct err *err)
 {
     struct api_response response = {0};
-    *out = (struct vm_figures){0};
     int rc = api_call(vm->api_sock, "GET", "/", NULL, VM_LOOK_TIMEOUT_MS, &response, err);
+    out[0] = '\0';
     if (rc == 0)
-        rc = api_body_text(&response, NULL, "state", out->state, sizeof(out->state), err);
+        rc = api_body_text(&response, NULL, "state", out, VM_STATE_MAX, err);
     api_response_finish(&response);
     /* It goes to a terminal. */
-    if (rc == 0 && strspn(out->state, state_letters) != strlen(out->state))
+    if (rc == 0 && strspn(out, state_letters) != strlen(out))
         rc = err_set(err, -EPROTO, "%s: its state is no word", vm_label(vm));
-    if (rc < 0) {
-        out->state[0] = '\0';
+    if (rc < 0)
+        out[0] = '\0';
+    return rc;
+}
+
+int vm_ask(const struct vm_ref *vm, struct vm_figures *out, struct err *err)
+{
+    *out = (struct vm_figures){0};
+    int rc = vm_state(vm, out->state, err);
+    if (rc < 0)
         return rc;
-    }
     ask_host(vm, out);
     ask_balloon(vm, out);
     return 0;
