@@ -247,7 +247,10 @@ static const struct {
     {"PATCH", "/balloon?refresh_ms=5", "{\"amount_mib\":1}",
      "Unknown or repeated query parameter: refresh_ms"},
     {"GET", "/nothing?x=1", NULL, "Invalid request method and/or path: GET /nothing"},
-    {"GET", "/%ff", NULL, "Invalid request method and/or path: GET /?"},
+    {"GET", "/\xff", NULL, "Invalid request method and/or path: GET /?"},
+    {"GET", "/%76ersion", NULL, "Invalid request method and/or path: GET /%76ersion"},
+    {"GET", "/version%00x", NULL, "Invalid request method and/or path: GET /version%00x"},
+    {"GET", "/version?%00=1", NULL, "Unknown or repeated query parameter: %00"},
 };
 
 START_TEST(a_request_that_cannot_be_served_gets_one_exact_fault)
