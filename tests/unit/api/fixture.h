@@ -64,6 +64,7 @@ char *fixture_raw(const void *bytes, size_t len);
 int fixture_connect(void);
 
 Suite *client_suite(void);
+Suite *limits_suite(void);
 Suite *conn_suite(void);
 Suite *refresh_suite(void);
 Suite *requests_suite(void);
