@@ -23,6 +23,8 @@
 #define CONNECTION_TIMEOUT_S 10u
 /* How often the library is called while it is at its limit and does not listen. */
 #define FULL_NS (500 * NS_PER_MS)
+/* How often the library is called at the end, to send what it has been given. */
+#define LAST_RUNS 4u
 /* Past this much of a body that is too large anyway, the connection is cut instead of answered. */
 #define DISCARD_LIMIT ((size_t)2 * API_BODY_LIMIT_MAX)
 
@@ -35,6 +37,7 @@ struct api_server {
     struct ev_source *timer;
     struct api_waits waits;
     size_t body_limit;
+    bool ending; /* no request is taken any more */
 };
 
 /* One request under way: its body so far. */
@@ -130,6 +133,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     (void)version;
     struct api_server *server = arg;
     struct exchange *exchange = *state;
+    if (server->ending)
+        return MHD_NO;
     if (exchange == NULL) {
         if (announces_too_much(server, connection))
             return refuse_body(server, connection);
@@ -296,10 +301,14 @@ void api_server_destroy(struct api_server *server)
         return;
     ev_source_remove(server->readiness);
     ev_source_remove(server->timer);
+    server->ending = true;
     /* The library may be stopped only when no connection is suspended. */
     api_waits_finish(&server->waits);
     /* First the name, so that no client finds a socket that nobody serves. */
     api_socket_unlink(&server->socket);
+    /* Also the request that ended the machine has its answer. */
+    for (unsigned i = 0; server->daemon != NULL && i < LAST_RUNS; i++)
+        (void)MHD_run(server->daemon);
     if (server->daemon != NULL)
         MHD_stop_daemon(server->daemon);
     else if (fcntl(server->socket.fd, F_GETFD) >= 0)
