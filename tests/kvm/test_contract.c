@@ -4,6 +4,10 @@
  * monitor: written from the text of Firecracker's API and from its documentation. Rows behind
  * "otherwise:" are where Aerostat answers otherwise on purpose; docs/api.md has them all.
  */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
 #include "tests/kvm/contract.h"
 #include "tests/kvm/kvm_main.h"
 #include "vmm/base/num.h"
@@ -355,6 +359,86 @@ START_TEST(a_guest_with_a_keyboard_gets_ctrl_alt_del)
 }
 END_TEST
 
+#define LIFE_STEP(method, path, length, body)                                                      \
+    method " " path " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " length "\r\n\r\n" body
+
+/* All requests at once, before any answer is read. */
+START_TEST(a_whole_life_fits_in_one_connection)
+{
+    static const char requests[] =
+        LIFE_STEP("PUT", "/boot-source", "35", "{\"kernel_image_path\":\"vmlinux.bin\"}")
+            LIFE_STEP("PUT", "/balloon", "38", "{\"amount_mib\":0,\"deflate_on_oom\":true}")
+                LIFE_STEP("PUT", "/actions", "31", "{\"action_type\":\"InstanceStart\"}") LIFE_STEP(
+                    "PATCH", "/vm", "18", "{\"state\":\"Paused\"}") LIFE_STEP("GET", "/", "0", "")
+                    LIFE_STEP("PATCH", "/vm", "19", "{\"state\":\"Resumed\"}")
+                        LIFE_STEP("DELETE", "/", "0", "")
+                            LIFE_STEP("PUT", "/actions", "22", "{\"action_type\":\"Stop\"}");
+    static const int statuses[] = {204, 204, 204, 204, 200, 204, 400, 204};
+    char *answer = contract_raw(&vm, requests, sizeof(requests) - 1);
+    const char *at = answer;
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        int status = 0;
+        at = strstr(at, "HTTP/1.1 ");
+        ck_assert_msg(at != NULL, "answer %zu is missing in %s", i, answer);
+        at += strlen("HTTP/1.1 ");
+        ck_assert_int_eq(sscanf(at, "%d", &status), 1);
+        ck_assert_msg(status == statuses[i], "answer %zu in %s", i, answer);
+    }
+    ck_assert_ptr_nonnull(strstr(answer, "\"state\":\"Paused\""));
+    free(answer);
+    ck_assert_int_eq(vmp_wait(&vm), 0);
+}
+END_TEST
+
+/* A process that asks for many things at once with others. */
+static pid_t start_client(unsigned seed)
+{
+    static const struct {
+        const char *method, *path, *body;
+    } requests[] = {
+        {"PATCH", "/balloon", "{\"amount_mib\":1}"}, {"PATCH", "/vm", "{\"state\":\"Paused\"}"},
+        {"GET", "/balloon/statistics", NULL},        {"PATCH", "/vm", "{\"state\":\"Resumed\"}"},
+        {"GET", "/metrics/prometheus", NULL},        {"GET", "/vm/config", NULL},
+        {"PATCH", "/balloon", "{\"amount_mib\":0}"},
+    };
+    static char reply[65536];
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid > 0)
+        return pid;
+    for (unsigned i = seed; i < seed + 70; i++) {
+        size_t n = i % ARRAY_LEN(requests);
+        int status = vmp_http(vm.sock, requests[n].method, requests[n].path, requests[n].body,
+                              reply, sizeof(reply));
+        if (status != (strcmp(requests[n].method, "GET") == 0 ? 200 : 204))
+            _exit(1);
+    }
+    _exit(0);
+}
+
+START_TEST(clients_at_once_are_all_served_by_a_running_machine)
+{
+    static const struct step steps[] = {
+        {"PUT", "/boot-source", "{'kernel_image_path':'vmlinux.bin'}", 204, NULL, NULL},
+        {"PUT", "/balloon", "{'amount_mib':0,'deflate_on_oom':true}", 204, NULL, NULL},
+        {"PUT", "/actions", "{'action_type':'InstanceStart'}", 204, NULL, NULL},
+    };
+    static const struct step resumed = {"PATCH", "/vm", "{'state':'Resumed'}", 204, NULL, NULL};
+    pid_t clients[8];
+    contract_check_all(&vm, steps, ARRAY_LEN(steps));
+    for (unsigned i = 0; i < ARRAY_LEN(clients); i++)
+        clients[i] = start_client(i);
+    for (unsigned i = 0; i < ARRAY_LEN(clients); i++) {
+        int status = 0;
+        ck_assert_int_eq(waitpid(clients[i], &status, 0), clients[i]);
+        ck_assert_int_eq(status, 0);
+    }
+    contract_check(&vm, &resumed);
+    vmp_expect(&vm, "at populated");
+    contract_stop(&vm);
+}
+END_TEST
+
 static Suite *contract_suite(void)
 {
     Suite *suite = suite_create("contract");
@@ -367,6 +451,8 @@ static Suite *contract_suite(void)
     tcase_add_test(tc, a_machine_is_described_started_and_changed);
     tcase_add_test(tc, statistics_that_are_off_show_what_the_host_knows);
     tcase_add_test(tc, a_guest_with_a_keyboard_gets_ctrl_alt_del);
+    tcase_add_test(tc, a_whole_life_fits_in_one_connection);
+    tcase_add_test(tc, clients_at_once_are_all_served_by_a_running_machine);
     suite_add_tcase(suite, tc);
     return suite;
 }

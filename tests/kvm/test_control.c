@@ -257,6 +257,43 @@ START_TEST(metrics_are_written_on_demand_and_at_the_end)
 }
 END_TEST
 
+/* The number of requests that a group of the metrics has under a name. */
+static int counted(const json_t *root, const char *group, const char *name)
+{
+    const json_t *value = json_object_get(json_object_get(root, group), name);
+    ck_assert_msg(json_is_integer(value), "%s.%s", group, name);
+    return (int)json_integer_value(value);
+}
+
+START_TEST(requests_are_counted_with_their_failures)
+{
+    static const struct step steps[] = {
+        {"PUT", "/metrics", "{'metrics_path':'metrics.file'}", 204, NULL, NULL},
+        {"PUT", "/logger", "{'level':'Loud'}", 400, NULL, NULL},
+        {"PUT", "/logger", "{'level':'Info'}", 204, NULL, NULL},
+        {"PATCH", "/machine-config", "{'vcpu_count':0}", 400, NULL, NULL},
+        {"PUT", "/drives/rootfs", "{}", 400, NULL, NULL},
+        {"PUT", "/drives/rootfs", NULL, 400, NULL, NULL},
+    };
+    contract_start(&vm, "--no-start");
+    contract_check_all(&vm, steps, ARRAY_LEN(steps));
+    contract_stop(&vm);
+    char *text = contract_read("metrics.file");
+    json_t *root = metrics_line(text, 0);
+    ck_assert_int_eq(counted(root, "put_api_requests", "metrics_count"), 1);
+    ck_assert_int_eq(counted(root, "put_api_requests", "metrics_fails"), 0);
+    ck_assert_int_eq(counted(root, "put_api_requests", "logger_count"), 2);
+    ck_assert_int_eq(counted(root, "put_api_requests", "logger_fails"), 1);
+    ck_assert_int_eq(counted(root, "put_api_requests", "drive_count"), 2);
+    ck_assert_int_eq(counted(root, "put_api_requests", "drive_fails"), 2);
+    ck_assert_int_eq(counted(root, "put_api_requests", "actions_count"), 1);
+    ck_assert_int_eq(counted(root, "patch_api_requests", "machine_cfg_count"), 1);
+    ck_assert_int_eq(counted(root, "patch_api_requests", "machine_cfg_fails"), 1);
+    json_decref(root);
+    free(text);
+}
+END_TEST
+
 /* Each is wrong in its last key, or clashes with what is there. */
 static const struct step failing[] = {
     {"PUT", "/boot-source",
@@ -365,6 +402,41 @@ START_TEST(firecrackers_documented_requests_are_served)
 }
 END_TEST
 
+/* The blocks of configuration files that its documentation shows (metrics.md, ballooning.md), in
+ * the file that its tests start with, without the drives. */
+START_TEST(firecrackers_configuration_file_is_read)
+{
+    static const char file[] =
+        "{\"boot-source\": {\"kernel_image_path\": \"vmlinux.bin\", \"boot_args\": "
+        "\"console=ttyS0 reboot=k panic=1\", \"initrd_path\": null}, \"drives\": [], "
+        "\"machine-config\": {\"vcpu_count\": 2, \"mem_size_mib\": 1024, \"smt\": false, "
+        "\"track_dirty_pages\": false, \"huge_pages\": \"None\"}, \"cpu-config\": null, "
+        "\"balloon\": {\"amount_mib\": 0, \"deflate_on_oom\": false, "
+        "\"stats_polling_interval_s\": 1}, \"network-interfaces\": [], \"vsock\": null, "
+        "\"logger\": null, \"metrics\": {\"metrics_path\": \"metrics.fifo\", \"emit_id\": true, "
+        "\"properties\": {\"customer_id\": \"1234\", \"bundle_id\": \"fn-abc\"}}, "
+        "\"mmds-config\": null, \"entropy\": null, \"pmem\": [], \"memory-hotplug\": null}";
+    int fd = open("vm_config.json", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_eq(write(fd, file, sizeof(file) - 1), (ssize_t)sizeof(file) - 1);
+    close(fd);
+    ck_assert_int_eq(mkfifo("metrics.fifo", 0600), 0);
+    contract_start(&vm, "--config vm_config.json");
+    vmp_expect(&vm, "at populated");
+    /* What the machine says of itself describes the same one. */
+    char *before = contract_get(&vm, "/vm/config");
+    contract_stop(&vm);
+    fd = open("again.json", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_eq(write(fd, before, strlen(before)), (ssize_t)strlen(before));
+    close(fd);
+    contract_start(&vm, "--config again.json");
+    char *after = contract_get(&vm, "/vm/config");
+    ck_assert_str_eq(before, after);
+    contract_stop(&vm);
+    free(before);
+    free(after);
+}
+END_TEST
+
 static Suite *control_suite(void)
 {
     Suite *suite = suite_create("control");
@@ -381,6 +453,8 @@ static Suite *control_suite(void)
     tcase_add_test(tc, metrics_are_written_on_demand_and_at_the_end);
     tcase_add_test(tc, a_request_that_fails_leaves_the_description_as_it_was);
     tcase_add_test(tc, firecrackers_documented_requests_are_served);
+    tcase_add_test(tc, requests_are_counted_with_their_failures);
+    tcase_add_test(tc, firecrackers_configuration_file_is_read);
     suite_add_tcase(suite, tc);
     return suite;
 }
