@@ -193,6 +193,8 @@ static int hint(const struct balloon_options *options, struct err *err)
                       requests[options->hint].path, NULL, TIMEOUT_MS, &response, err);
     if (rc == 0 && requests[options->hint].done != NULL)
         (void)printf("%s\n", requests[options->hint].done);
+    else if (rc == 0 && options->json)
+        (void)printf("%s\n", response.body);
     else if (rc == 0)
         rc = api_body_print(&response, stdout, err);
     api_response_finish(&response);

@@ -141,7 +141,11 @@ const struct command cmd_balloon_watch = {
     .run = balloon_watch,
 };
 
-static const struct cmd_option hint_options[] = {API_SOCK_OPTION, {0}};
+static const struct cmd_option hint_options[] = {
+    API_SOCK_OPTION,
+    {.name = "json", .id = OPT_JSON, .help = "print the status as the control socket answers it"},
+    {0},
+};
 
 static const struct cmd_arg hint_args[] = {
     VM_ARG,
@@ -157,7 +161,8 @@ const struct command cmd_balloon_hint = {
     .name = "balloon hint",
     .summary = "have a running machine's guest hint at its free pages",
     .group = CMD_GROUP_CHANGE,
-    .synopsis = "balloon hint VM start|stop|status\nballoon hint start|stop|status --api-sock PATH",
+    .synopsis = "balloon hint VM start|stop|status [--json]\n"
+                "balloon hint start|stop|status --api-sock PATH [--json]",
     .description = "Has the guest name its free pages, which the host takes back until the guest "
                    "uses them again. The machine needs free page hinting.",
     .options = hint_options,
@@ -228,5 +233,7 @@ int balloon_options_read(const struct cmd_line *line, struct balloon_options *ou
         rc = read_target(cmd_word(line, 1), out, err);
     if (rc == 0 && line->cmd == &cmd_balloon_hint)
         rc = read_hint(cmd_word(line, 1), out, err);
+    if (rc == 0 && line->cmd == &cmd_balloon_hint && out->json && out->hint != HINT_STATUS)
+        rc = err_set(err, -EINVAL, "balloon hint %s: --json is for status", cmd_word(line, 1));
     return rc;
 }

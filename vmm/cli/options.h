@@ -41,7 +41,7 @@ struct balloon_options {
     uint64_t target_mib;  /* set */
     bool wait;            /* set */
     uint64_t wait_s;
-    bool json;            /* show */
+    bool json;            /* show, watch, hint */
     uint64_t refresh_ms;  /* show; 0: the statistics that there are */
     uint64_t interval_ms; /* watch */
     uint64_t count;       /* watch; 0: without end */

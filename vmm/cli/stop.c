@@ -27,7 +27,9 @@
 #define TOLD_NS   (5 * NS_PER_S)
 #define KILLED_NS (10 * NS_PER_S)
 /* One monitor that hangs must not hold up the end of others for long. */
-#define ANSWER_MS    1000u
+#define ANSWER_MS 1000u
+/* How often a terminal is told that it takes a while. */
+#define SHOW_NS      NS_PER_S
 #define ASK_AGAIN_NS (250 * NS_PER_MS)
 
 enum { OPT_ALL = 1, OPT_GRACE };
@@ -106,9 +108,26 @@ static void clean_up(const struct stopping *s)
     registry_close(registry);
 }
 
+/* Where somebody looks, how many are left while it takes a while; cleared for 0. */
+static void show_wait(size_t left, uint64_t since_ns)
+{
+    static bool shown;
+    if (!isatty(STDERR_FILENO) || (left == 0 && !shown))
+        return;
+    if (left == 0)
+        (void)fprintf(stderr, "\r\033[K");
+    else if (clock_mono_ns() - since_ns >= SHOW_NS)
+        (void)fprintf(stderr, "\rwaiting for %zu machine%s, %u s\033[K", left, left == 1 ? "" : "s",
+                      (unsigned)((clock_mono_ns() - since_ns) / NS_PER_S));
+    else
+        return;
+    shown = left > 0;
+}
+
 static void has_ended(struct stopping *s, uint64_t start_ns)
 {
     double seconds = (double)(clock_mono_ns() - start_ns) / (double)NS_PER_S;
+    show_wait(0, 0);
     const char *label = vm_label(&s->vm);
     fd_close(&s->fd);
     if (s->step == STOP_KILLED) {
@@ -147,13 +166,14 @@ static void next_step(struct stopping *s)
         end(s);
         break;
     default:
+        show_wait(0, 0);
         log_error("%s: its monitor (pid %d) does not end", vm_label(&s->vm), (int)s->vm.entry.pid);
         s->failed = true;
         fd_close(&s->fd);
     }
 }
 
-/* Until the next deadline, in ms; -1 when all are done. */
+/* Until something is to be done or shown, in ms; -1 when all have ended. */
 static int time_left(const struct stopping *all, size_t count)
 {
     uint64_t next = UINT64_MAX;
@@ -164,15 +184,19 @@ static int time_left(const struct stopping *all, size_t count)
     }
     if (next == UINT64_MAX)
         return -1;
-    return (int)min_u64((sub_sat_u64(next, now) + NS_PER_MS - 1) / NS_PER_MS, 3600000);
+    return (int)min_u64((sub_sat_u64(next, now) + NS_PER_MS - 1) / NS_PER_MS, SHOW_NS / NS_PER_MS);
 }
 
 static void await_all(struct stopping *all, struct pollfd *fds, size_t count, uint64_t start_ns)
 {
     int ms;
     while ((ms = time_left(all, count)) >= 0) {
-        for (size_t i = 0; i < count; i++)
+        size_t left = 0;
+        for (size_t i = 0; i < count; i++) {
             fds[i] = (struct pollfd){.fd = all[i].fd, .events = POLLIN};
+            left += all[i].fd >= 0;
+        }
+        show_wait(left, start_ns);
         (void)poll(fds, (nfds_t)count, ms);
         for (size_t i = 0; i < count; i++) {
             if (all[i].fd >= 0 && fds[i].revents != 0)

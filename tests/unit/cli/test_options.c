@@ -294,6 +294,8 @@ START_TEST(balloon_commands_take_a_machine_before_their_word)
     ck_assert_msg(parse_balloon("balloon hint ./vm.sock stop", &o) == 0, "%s", err.text);
     ck_assert_str_eq(o.vm, "./vm.sock");
     ck_assert_int_eq(o.hint, HINT_STOP);
+    ck_assert_msg(parse_balloon("balloon hint vm1 status --json", &o) == 0, "%s", err.text);
+    ck_assert(o.json);
     ck_assert_msg(parse_balloon("balloon watch vm1", &o) == 0, "%s", err.text);
     ck_assert_uint_eq(o.interval_ms, 1000);
     ck_assert_uint_eq(o.count, 0);
@@ -353,7 +355,7 @@ static const struct {
     {"balloon hint start stop --api-sock s",
      "balloon hint: both a machine (start) and --api-sock were given"},
     {"balloon hint vm1 start stop", "unexpected argument \"stop\""},
-    {"balloon hint start --api-sock s --json", "unknown or ambiguous option --json"},
+    {"balloon hint start --api-sock s --json", "balloon hint start: --json is for status"},
     {"balloon show --api-sock s --refresh 0", "--refresh: 0 is below the minimum of 1"},
     {"balloon show --api-sock s --refresh 10001", "--refresh: 10001 is above the maximum of 10000"},
     {"balloon set 1M --api-sock s --refresh 1", "unknown or ambiguous option --refresh"},
