@@ -135,10 +135,15 @@ static size_t watch(struct top *top, struct pollfd *fds)
     return waiting;
 }
 
+static uint64_t patience_ms(const struct top *top)
+{
+    return top->patience_ms == 0 ? TOP_PATIENCE_MS : top->patience_ms;
+}
+
 static int ask_all(struct top *top, struct err *err)
 {
     AUTO_FREE struct pollfd *fds = calloc(top->n + 1, sizeof(*fds));
-    uint64_t deadline = clock_mono_ns() + TOP_PATIENCE_MS * NS_PER_MS;
+    uint64_t deadline = clock_mono_ns() + patience_ms(top) * NS_PER_MS;
     if (fds == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < top->n; i++) {

@@ -47,6 +47,7 @@ struct top_vm {
 /* All of them. Zero-initialise, with root set. */
 struct top {
     const char *root;          /* before /proc and /sys: "" but in tests */
+    unsigned patience_ms;      /* 0: TOP_PATIENCE_MS */
     struct registry *registry; /* NULL while there is no runtime directory */
     struct top_vm *vms;        /* in the order of the registry */
     size_t n;
@@ -57,7 +58,7 @@ struct top {
 };
 
 /*
- * Looks who there is, and asks each; waits for answers, at most TOP_PATIENCE_MS. Shares of
+ * Looks who there is, and asks each; waits for answers, at most patience_ms. Shares of
  * processor time need two of them. Returns 0, or -errno with a sentence where the machines cannot
  * be listed.
  */

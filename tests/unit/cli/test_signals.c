@@ -32,10 +32,20 @@ static void on_suspend(void *arg)
     suspended++;
 }
 
+/* Where a job says that it is ready, and that it goes on. */
+static int job_pipe[2] = {-1, -1};
+
+static void tell(void)
+{
+    if (job_pipe[1] >= 0 && write(job_pipe[1], "!", 1) != 1)
+        _exit(98);
+}
+
 static void on_resume(void *arg)
 {
     (void)arg;
     resumed++;
+    tell();
 }
 
 static const struct signal_ops ops = {.end = on_end, .suspend = on_suspend, .resume = on_resume};
@@ -128,14 +138,22 @@ END_TEST
 static void serve_job(unsigned suspensions)
 {
     catch ();
-    run_for(10000);
+    tell();
+    run_for(20000);
     _exit(ended_by == SIGTERM && suspended == suspensions && resumed >= 1 ? 0 : 1);
+}
+
+static void await_job(void)
+{
+    char c;
+    ck_assert_int_eq(read(job_pipe[0], &c, 1), 1);
 }
 
 START_TEST(a_job_stops_and_goes_on)
 {
     static const int stops[] = {SIGTSTP, SIGSTOP};
     int status = 0;
+    ck_assert_int_eq(pipe(job_pipe), 0);
     pid_t pid = fork();
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
@@ -144,12 +162,12 @@ START_TEST(a_job_stops_and_goes_on)
             _exit(99);
         serve_job(_i == 0 ? 1 : 0);
     }
-    usleep(100000);
+    await_job();
     ck_assert_int_eq(kill(pid, stops[_i]), 0);
     ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
     ck_assert(WIFSTOPPED(status));
     ck_assert_int_eq(kill(pid, SIGCONT), 0);
-    usleep(100000);
+    await_job();
     ck_assert_int_eq(kill(pid, SIGTERM), 0);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert_int_eq(status, 0);
@@ -159,6 +177,7 @@ END_TEST
 START_TEST(a_session_of_its_own_that_nobody_would_continue_does_not_stop)
 {
     int status = 0;
+    ck_assert_int_eq(pipe(job_pipe), 0);
     pid_t pid = fork();
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
@@ -166,9 +185,9 @@ START_TEST(a_session_of_its_own_that_nobody_would_continue_does_not_stop)
             _exit(99);
         serve_job(1);
     }
-    usleep(100000);
+    await_job();
     ck_assert_int_eq(kill(pid, SIGTSTP), 0);
-    usleep(100000);
+    await_job();
     ck_assert_int_eq(kill(pid, SIGTERM), 0);
     ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
     ck_assert_int_eq(status, 0);

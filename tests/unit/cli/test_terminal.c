@@ -130,7 +130,7 @@ static void until_left(void)
 /* Typed once the terminal is raw: before, the line discipline would edit it. */
 static void type_when_raw(const char *text, size_t len)
 {
-    for (int i = 0; i < 2000 && !is_raw(); i++)
+    for (int i = 0; i < 20000 && !is_raw(); i++)
         usleep(1000);
     while (len > 0) {
         ssize_t n = write(master, text, len);

@@ -28,6 +28,8 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
+#define PATIENCE_MS 1000u
+
 static const char *const names[] = {"bare-1", "close-1", "hang-1", "mad-1", "web"};
 static struct top top;
 static struct err err;
@@ -35,7 +37,8 @@ static struct err err;
 static void setup(void)
 {
     fake_fleet_start(names, ARRAY_LEN(names));
-    top = (struct top){.root = ""};
+    /* More than a busy machine needs for an answer. */
+    top = (struct top){.root = "", .patience_ms = PATIENCE_MS};
 }
 
 static void teardown(void)
@@ -71,7 +74,7 @@ START_TEST(each_machine_is_asked_and_one_that_hangs_keeps_nobody_waiting)
     /* It is not waited for again. */
     uint64_t start = clock_mono_ns();
     refresh();
-    ck_assert_uint_lt(clock_mono_ns() - start, (TOP_PATIENCE_MS - 50) * NS_PER_MS);
+    ck_assert_uint_lt(clock_mono_ns() - start, PATIENCE_MS * NS_PER_MS);
     ck_assert(top.vms[4].has_cpu);
     ck_assert_str_eq(top.vms[1].state, "Running");
 }
