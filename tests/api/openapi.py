@@ -63,7 +63,8 @@ class Monitor:
         with open(os.path.join(self.folder, "initramfs.cpio.gz"), "w") as f:
             f.write("none")
         self.sock = os.path.join(self.folder, "api.sock")
-        self.process = subprocess.Popen([monitor, "run", "--no-start", "--api-sock", self.sock], cwd=self.folder,
+        here = {**os.environ, "AEROSTAT_RUNTIME_DIR": os.path.join(self.folder, "run")}
+        self.process = subprocess.Popen([monitor, "run", "--no-start", "--api-sock", self.sock], cwd=self.folder, env=here,
                                         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.await_socket()
 
