@@ -10,6 +10,7 @@
 #include "vmm/api/server.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/num.h"
+#include "vmm/metrics/figures.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -20,26 +21,12 @@ static void reply_json(struct api_reply *out, json_t *root)
     json_decref(root);
 }
 
-static const char *state_name(enum machine_state state)
-{
-    switch (state) {
-    case MACHINE_RUNNING:
-        return "Running";
-    case MACHINE_PAUSED:
-        return "Paused";
-    case MACHINE_STOPPED:
-        return "Stopped";
-    case MACHINE_NOT_STARTED:
-        break;
-    }
-    return "Not started";
-}
-
 void api_get_instance(const struct api_request *request, struct api_reply *out)
 {
     const struct api_target *t = request->target;
-    reply_json(out, json_pack("{s:s, s:s, s:s, s:s}", "app_name", "Aerostat", "id", t->id, "state",
-                              state_name(t->ops->state(t->arg)), "vmm_version", t->vmm_version));
+    reply_json(out,
+               json_pack("{s:s, s:s, s:s, s:s}", "app_name", "Aerostat", "id", t->id, "state",
+                         metrics_state_name(t->ops->state(t->arg)), "vmm_version", t->vmm_version));
 }
 
 void api_get_version(const struct api_request *request, struct api_reply *out)

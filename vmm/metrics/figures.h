@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "devices/balloon/balloon.h"
+#include "vmm/machine/machine.h"
 
 enum metrics_unit { METRICS_COUNT, METRICS_BYTES, METRICS_NS };
 
@@ -42,6 +43,9 @@ static inline uint64_t metrics_figure_of(const struct metrics_figure *figure, co
 {
     return *(const uint64_t *)(const void *)((const char *)from + figure->offset);
 }
+
+/* Firecracker's words, and "Stopped". */
+const char *metrics_state_name(enum machine_state state);
 
 /* "none", "pfn" or "sg". */
 const char *metrics_form_name(enum balloon_form form);

@@ -26,7 +26,4 @@ extern const char *const metrics_method_names[METRICS_METHODS];
  * memory runs out. */
 char *metrics_clean_id(const struct metrics_sample *sample);
 
-/* As GET / has it. */
-const char *metrics_state_name(enum machine_state state);
-
 #endif

@@ -5,6 +5,7 @@
 
 #include "vmm/base/clock.h"
 #include "vmm/base/num.h"
+#include "vmm/metrics/figures.h"
 #include "vmm/metrics/metrics_priv.h"
 
 #define NS_PER_US UINT64_C(1000)
