@@ -18,7 +18,6 @@
 
 static void on_ready(void *arg, uint32_t events);
 static void read_input(struct console_client *c);
-static void lose(struct console_client *c);
 
 /* Watches what can happen next. */
 static void rearm(struct console_client *c)
@@ -28,7 +27,7 @@ static void rearm(struct console_client *c)
         return;
     if (!c->input_ended && c->start == c->end)
         events |= EPOLLIN;
-    if (c->blocked)
+    if (c->blocked && !c->output_ended)
         events |= EPOLLOUT;
     if (c->source != NULL && events == c->events)
         return;
@@ -94,11 +93,12 @@ void console_client_send(struct console_client *c)
     do {
         sent = send_next(c, &more);
     } while (sent > 0);
-    c->blocked = more;
+    /* Who has only ended its own reading (shutdown(2)) may go on to write; epoll tells, at once
+     * too, when its other end is closed. */
     if (sent < 0)
-        lose(c);
-    else
-        rearm(c);
+        c->output_ended = true;
+    c->blocked = more || c->output_ended;
+    rearm(c);
 }
 
 bool console_client_forward(struct console_client *c)

@@ -16,6 +16,7 @@ struct console_client {
     struct ev_source *source; /* NULL when even that failed: no longer served */
     uint32_t events;          /* that source watches */
     bool blocked;             /* the socket takes no more output now */
+    bool output_ended;        /* it does not read any longer */
     bool input_ended;
     bool gone;         /* closed by its other end; what it wrote last is still for the guest */
     uint64_t position; /* in the history: what is sent next */

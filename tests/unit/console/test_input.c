@@ -53,6 +53,31 @@ START_TEST(who_has_written_all_still_reads)
 }
 END_TEST
 
+START_TEST(who_does_not_read_is_heard_and_leaves_its_place)
+{
+    int fds[CONSOLE_CLIENTS_MAX];
+    char text[6] = "";
+    fixture_print("hello", 5);
+    for (unsigned i = 0; i < CONSOLE_CLIENTS_MAX; i++) {
+        fds[i] = fixture_connect();
+        fixture_read(fds[i], text, 5);
+        ck_assert_int_eq(shutdown(fds[i], SHUT_RD), 0);
+    }
+    /* Output that none of them takes. */
+    fixture_print("hello", 5);
+    (void)nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    ck_assert_int_eq(write(fds[0], "ls\n", 3), 3);
+    fixture_await_input(3);
+    for (unsigned i = 0; i < CONSOLE_CLIENTS_MAX; i++)
+        close(fds[i]);
+    (void)nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    int fd = fixture_connect();
+    fixture_read(fd, text, 5);
+    ck_assert_str_eq(text, "hello");
+    close(fd);
+}
+END_TEST
+
 START_TEST(a_guest_that_does_not_listen_holds_up_only_who_writes)
 {
     uint8_t bytes[4000] = {0};
@@ -107,6 +132,7 @@ Suite *input_suite(void)
     tcase_add_test(tcase, a_slow_guest_gets_every_byte_in_order);
     tcase_add_test(tcase, who_only_writes_and_goes_is_heard_to_the_end);
     tcase_add_test(tcase, who_has_written_all_still_reads);
+    tcase_add_test(tcase, who_does_not_read_is_heard_and_leaves_its_place);
     tcase_add_test(tcase, a_guest_that_does_not_listen_holds_up_only_who_writes);
     tcase_add_test(tcase, who_is_gone_leaves_its_place_though_the_guest_does_not_listen);
     suite_add_tcase(suite, tcase);
