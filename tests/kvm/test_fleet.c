@@ -53,6 +53,26 @@ START_TEST(a_hundred_machines_start_change_and_stop)
 }
 END_TEST
 
+START_TEST(a_runtime_directory_that_is_no_utf8_is_shown_in_json)
+{
+    char dir[80];
+    (void)snprintf(dir, sizeof(dir), "%s/\xff", fleet_dir);
+    ck_assert_int_eq(setenv("AEROSTAT_RUNTIME_DIR", dir, 1), 0);
+    aerostat("run", "--detach", "--name", "web", "--kernel", IDLE_GUEST, "--mem", "32M");
+    ck_assert_msg(result.status == 0, "%s", result.err);
+    aerostat("ps", "--json");
+    ck_assert_msg(result.status == 0, "%s", result.err);
+    ck_assert_ptr_nonnull(strstr(result.out, "/?/web/api.sock\""));
+    aerostat("show", "--json", "web");
+    ck_assert_msg(result.status == 0, "%s", result.err);
+    ck_assert_ptr_nonnull(strstr(result.out, "/?/web/console.log\""));
+    aerostat("stop", "--grace", "0", "web");
+    ck_assert_int_eq(result.status, 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+    ck_assert_int_eq(setenv("AEROSTAT_RUNTIME_DIR", fleet_dir, 1), 0);
+}
+END_TEST
+
 START_TEST(one_of_several_starters_gets_the_name)
 {
     pid_t pids[STARTERS];
@@ -159,6 +179,7 @@ static Suite *fleet_suite(void)
     tcase_add_unchecked_fixture(tcase, fleet_setup, fleet_teardown);
     tcase_add_checked_fixture(tcase, fleet_sweep, NULL);
     tcase_add_test(tcase, a_hundred_machines_start_change_and_stop);
+    tcase_add_test(tcase, a_runtime_directory_that_is_no_utf8_is_shown_in_json);
     tcase_add_test(tcase, one_of_several_starters_gets_the_name);
     tcase_add_test(tcase, a_monitor_killed_at_any_moment_does_not_stop_the_next_of_its_name);
     tcase_add_test(tcase, a_socket_elsewhere_is_free_again_too);

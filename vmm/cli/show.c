@@ -103,10 +103,10 @@ static int print_json(const struct vm_ref *vm, struct err *err)
     rc = json_object_set_new(root, "pid",
                              vm->entry.pid == 0 ? json_null() : json_integer(vm->entry.pid));
     if (rc == 0)
-        rc = json_object_set_new(root, "api_sock", json_string(vm->api_sock));
+        rc = json_object_set_new(root, "api_sock", vm_json_path(vm->api_sock));
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(files); i++) {
         if (file_path(vm, files[i].file, path))
-            rc = json_object_set_new(root, files[i].key, json_string(path));
+            rc = json_object_set_new(root, files[i].key, vm_json_path(path));
     }
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(parts); i++)
         rc = json_object_set_new(root, parts[i].key, ask(vm, parts[i].path));
