@@ -34,6 +34,16 @@ int cmd_usage_error(const struct command *cmd, const struct err *err)
     return CLI_USAGE;
 }
 
+/* What could not be written is a failure, also where its command did not look. */
+static int settle(int status)
+{
+    bool lost = fflush(stdout) != 0 || ferror(stdout) != 0;
+    if (status != CLI_OK || !lost)
+        return status;
+    log_error("standard output cannot be written");
+    return CLI_FAILED;
+}
+
 static int run(const struct command *const *table, const struct command *cmd, int argc, char **argv)
 {
     struct cmd_line line;
@@ -41,9 +51,9 @@ static int run(const struct command *const *table, const struct command *cmd, in
     if (cmd_line_read(cmd, argc, argv, &line, &err) < 0)
         return cmd_usage_error(cmd, &err);
     if (!line.help)
-        return cmd->run(&line);
+        return settle(cmd->run(&line));
     cmd_help_command(table, cmd, cmd_help_width(stdout), stdout);
-    return CLI_OK;
+    return settle(CLI_OK);
 }
 
 /* The first words of commands, or the second ones of those below a name. */
@@ -96,7 +106,7 @@ static int run_below(const struct command *const *table, const struct command *c
     int rc;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         cmd_help_command(table, cmd, cmd_help_width(stdout), stdout);
-        return CLI_OK;
+        return settle(CLI_OK);
     }
     list_names(names, n, argc > 1 ? ", " : " or ", known, sizeof(known));
     const char *near = argc > 1 ? nearest_name(argv[1], names, n) : NULL;

@@ -2,8 +2,10 @@
 /* Tables of commands: the program's own are sound, and what is made of a table is exact. */
 #include <check.h>
 #include <ctype.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/unit/cli/capture.h"
 #include "tests/unit/cli/suites.h"
@@ -225,6 +227,30 @@ END_TEST
 
 static const char *const words[] = {"run", "show", "version", "balloon"};
 
+START_TEST(what_cannot_be_written_is_a_failure)
+{
+    char aerostat[] = "aerostat", version[] = "version", help[] = "help", ps[] = "ps", h[] = "-h";
+    char *argvs[][3] = {{aerostat, version}, {aerostat, help}, {aerostat, ps, h}};
+    char text[200];
+    for (size_t i = 0; i < ARRAY_LEN(argvs); i++) {
+        struct capture err;
+        (void)fflush(stdout);
+        int old = dup(STDOUT_FILENO);
+        int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+        ck_assert_int_eq(dup2(full, STDOUT_FILENO), STDOUT_FILENO);
+        capture_begin(&err, STDERR_FILENO);
+        int status = cmd_dispatch(cli_commands, argvs[i][2] == NULL ? 2 : 3, argvs[i]);
+        capture_end(&err, text, sizeof(text));
+        ck_assert_int_eq(dup2(old, STDOUT_FILENO), STDOUT_FILENO);
+        clearerr(stdout);
+        close(old);
+        close(full);
+        ck_assert_int_eq(status, CLI_FAILED);
+        ck_assert_str_eq(text, "aerostat: error: standard output cannot be written\n");
+    }
+}
+END_TEST
+
 START_TEST(only_near_words_are_proposed)
 {
     ck_assert_str_eq(cmd_nearest("rnu", words, 4), "run");
@@ -292,6 +318,7 @@ Suite *command_suite(void)
     tcase_add_test(tc, options_and_words_are_told_apart);
     tcase_add_loop_test(tc, what_is_wrong_is_said_and_what_was_meant_is_proposed, 0,
                         (int)ARRAY_LEN(wrong));
+    tcase_add_test(tc, what_cannot_be_written_is_a_failure);
     tcase_add_test(tc, only_near_words_are_proposed);
     tcase_add_test(tc, a_help_keeps_to_its_width);
     tcase_add_test(tc, the_overview_names_all_but_hidden_commands);
