@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -149,6 +151,49 @@ START_TEST(a_socket_elsewhere_is_free_again_too)
 }
 END_TEST
 
+/* Answers one connection after the other, until it is killed. */
+static pid_t serve(const char *path, const char *answer)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    char request[1024];
+    ck_assert_uint_lt(strlen(path), sizeof(addr.sun_path));
+    memcpy(addr.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+    pid_t pid = fork();
+    /* Who listens is who the socket's clients see. */
+    for (int rc = pid != 0 ? 1 : listen(fd, 8); pid == 0 && rc == 0;) {
+        int client = accept(fd, NULL, NULL);
+        if (recv(client, request, sizeof(request), 0) > 0)
+            (void)!send(client, answer, strlen(answer), MSG_NOSIGNAL);
+        close(client);
+    }
+    close(fd);
+    return pid;
+}
+
+START_TEST(who_is_no_monitor_is_not_stopped)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{\"app_name\": \"other\"}", "220 ready\r\n"};
+    char path[100];
+    (void)snprintf(path, sizeof(path), "%s.other", fleet_dir);
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        int status = 0;
+        pid_t pid = serve(path, answers[i]);
+        (void)nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+        aerostat("stop", "--grace", "0", path);
+        ck_assert_int_eq(result.status, 1);
+        ck_assert_ptr_nonnull(strstr(result.err, "no monitor is known by this socket"));
+        ck_assert_int_eq(waitpid(pid, &status, WNOHANG), 0);
+        ck_assert_int_eq(kill(pid, SIGKILL), 0);
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_int_eq(unlink(path), 0);
+    }
+}
+END_TEST
+
 START_TEST(what_does_not_exist_is_an_error_that_says_so)
 {
     static const char *const commands[] = {"show", "pause", "resume", "stop", "console"};
@@ -183,6 +228,7 @@ static Suite *fleet_suite(void)
     tcase_add_test(tcase, one_of_several_starters_gets_the_name);
     tcase_add_test(tcase, a_monitor_killed_at_any_moment_does_not_stop_the_next_of_its_name);
     tcase_add_test(tcase, a_socket_elsewhere_is_free_again_too);
+    tcase_add_test(tcase, who_is_no_monitor_is_not_stopped);
     tcase_add_test(tcase, what_does_not_exist_is_an_error_that_says_so);
     suite_add_tcase(suite, tcase);
     return suite;

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "vmm/api_client/client.h"
 #include "vmm/base/cleanup.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/log.h"
@@ -46,6 +47,29 @@ struct stopping {
     bool failed;
     struct err deaf; /* why it could not */
 };
+
+/* A name's lock says that a monitor has it. Who listens on any other socket must say so itself,
+ * lest a path that was mistaken ends somebody else's server. */
+static int check_monitor(const struct vm_ref *vm, struct err *err)
+{
+    struct api_response response = {0};
+    char app[16] = "";
+    if (vm->entry.name[0] != '\0')
+        return 0;
+    int rc = api_call(vm->api_sock, "GET", "/", NULL, ANSWER_MS, &response, err);
+    if (rc == 0)
+        rc = api_body_text(&response, NULL, "app_name", app, sizeof(app), err);
+    api_response_finish(&response);
+    if (rc == 0 && strcmp(app, "Aerostat") != 0)
+        rc = err_set(err, -EPROTO, "control socket %s: \"%s\" serves it", vm->api_sock, app);
+    return rc;
+}
+
+static bool is_gone(int pidfd)
+{
+    struct pollfd monitor = {.fd = pidfd, .events = POLLIN};
+    return poll(&monitor, 1, 0) == 1;
+}
 
 /* A guest that is not up yet, and one whose monitor is busy, are asked again. */
 static void ask(struct stopping *s)
@@ -207,6 +231,25 @@ static void await_all(struct stopping *all, struct pollfd *fds, size_t count, ui
     }
 }
 
+/* Finds the monitor, and begins unless it has ended. */
+static void find_and_begin(struct stopping *s, uint64_t grace_ns)
+{
+    struct err err = {0};
+    int rc = vm_watch(&s->vm, &s->fd);
+    if (rc == -ESRCH) {
+        (void)printf("%s: had ended already\n", vm_label(&s->vm));
+    } else if (rc < 0) {
+        log_error("%s: its monitor cannot be watched: %s", vm_label(&s->vm), strerror(-rc));
+        s->failed = true;
+    } else if (check_monitor(&s->vm, &err) < 0 && !is_gone(s->fd)) {
+        log_error("no monitor is known by this socket, nothing is stopped: %s", err.text);
+        s->failed = true;
+        fd_close(&s->fd);
+    } else {
+        begin(s, grace_ns);
+    }
+}
+
 /* Ends count machines. Returns the exit status. */
 static int stop_all(struct stopping *all, size_t count, uint64_t grace_ns)
 {
@@ -215,17 +258,8 @@ static int stop_all(struct stopping *all, size_t count, uint64_t grace_ns)
     int status = CLI_OK;
     if (fds == NULL)
         return CLI_FAILED;
-    for (size_t i = 0; i < count; i++) {
-        int rc = vm_watch(&all[i].vm, &all[i].fd);
-        if (rc == -ESRCH) {
-            (void)printf("%s: had ended already\n", vm_label(&all[i].vm));
-        } else if (rc < 0) {
-            log_error("%s: its monitor cannot be watched: %s", vm_label(&all[i].vm), strerror(-rc));
-            all[i].failed = true;
-        } else {
-            begin(&all[i], grace_ns);
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        find_and_begin(&all[i], grace_ns);
     await_all(all, fds, count, start_ns);
     for (size_t i = 0; i < count; i++)
         status = all[i].failed ? CLI_FAILED : status;
@@ -323,7 +357,9 @@ const struct command cmd_stop = {
         "Presses Ctrl+Alt+Del in the guests, by which Linux shuts down, and waits. A guest that "
         "does not listen, since it is still booting, is asked again. A machine that has not ended "
         "after the grace time is told to end without its guest; one whose monitor does not do even "
-        "that in 5 s is killed. A paused machine is resumed to be asked.",
+        "that in 5 s is killed. A paused machine is resumed to be asked. Who serves a socket that "
+        "no "
+        "named machine has must answer as a monitor does, or is left alone.",
     .options = options,
     .args = args,
     .exit_status = "0 when all have ended, by whatever means; 1 when one has not, or does not "
