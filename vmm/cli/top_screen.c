@@ -46,9 +46,12 @@ struct screen {
     struct ev_source *keys;
     struct ev_source *resize;
     int resize_fd;
+    bool shown; /* the terminal is ours and raw, and its keys are read */
     int status;
     struct err err;
 };
+
+static void on_keys(void *arg, uint32_t events);
 
 static void write_all(const char *text, size_t len)
 {
@@ -74,6 +77,8 @@ static void measure(struct top_view *view)
 /* One write a picture: nothing flickers. */
 static void draw(struct screen *screen)
 {
+    if (!screen->shown)
+        return;
     AUTO_FREE char *text = NULL;
     size_t len = 0;
     char clock[16] = "";
@@ -100,9 +105,40 @@ static void end(struct screen *screen, int status)
     ev_loop_stop(screen->loop);
 }
 
+static void hide(struct screen *screen)
+{
+    screen->shown = false;
+    ev_source_remove(screen->keys);
+    screen->keys = NULL;
+    terminal_restore();
+}
+
+/* A terminal whose foreground is another's is left alone, and not read; SIGTTOU, which would stop
+ * us, is ignored. */
+static int show(struct screen *screen, struct err *err)
+{
+    if (tcgetpgrp(STDIN_FILENO) != getpgrp())
+        return 0;
+    int rc = terminal_make_raw(STDIN_FILENO, err);
+    if (rc < 0)
+        return rc;
+    if (screen->keys == NULL)
+        rc = ev_fd_add(screen->loop, STDIN_FILENO, EPOLLIN, on_keys, screen, &screen->keys);
+    if (rc < 0) {
+        terminal_restore();
+        return err_sys(err, rc, "the terminal cannot be watched");
+    }
+    screen->shown = true;
+    write_all(ENTER, sizeof(ENTER) - 1);
+    return 0;
+}
+
 static void refresh(void *arg)
 {
     struct screen *screen = arg;
+    /* Not every shell sends SIGCONT to what it brings to the foreground. */
+    if (!screen->shown)
+        (void)show(screen, NULL);
     if (top_refresh(screen->top, &screen->err) < 0)
         end(screen, CLI_FAILED);
     else
@@ -160,17 +196,13 @@ static void on_end(void *arg, int signo)
 
 static void on_suspend(void *arg)
 {
-    (void)arg;
-    terminal_restore();
+    hide(arg);
 }
 
 static void on_resume(void *arg)
 {
     struct screen *screen = arg;
-    struct err err;
-    if (terminal_make_raw(STDIN_FILENO, &err) < 0)
-        return;
-    write_all(ENTER, sizeof(ENTER) - 1);
+    (void)show(screen, NULL);
     draw(screen);
 }
 
@@ -202,21 +234,15 @@ static int bring_up(struct screen *screen)
         rc = watch_resize(screen);
     if (rc == 0)
         rc = ev_timer_add(screen->loop, refresh, screen, &screen->timer);
-    if (rc == 0)
-        rc = ev_fd_add(screen->loop, STDIN_FILENO, EPOLLIN, on_keys, screen, &screen->keys);
     if (rc < 0)
         return err_sys(&screen->err, rc, "the terminal cannot be watched");
     terminal_set_farewell(LEAVE, sizeof(LEAVE) - 1);
-    rc = terminal_make_raw(STDIN_FILENO, &screen->err);
-    if (rc == 0)
-        write_all(ENTER, sizeof(ENTER) - 1);
-    return rc;
+    return show(screen, &screen->err);
 }
 
 static void take_down(struct screen *screen)
 {
-    terminal_restore();
-    ev_source_remove(screen->keys);
+    hide(screen);
     ev_source_remove(screen->timer);
     ev_source_remove(screen->resize);
     fd_close(&screen->resize_fd);

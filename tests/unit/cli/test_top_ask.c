@@ -223,6 +223,32 @@ static void start_top(void)
     }
 }
 
+/* What a shell does for `aerostat top &`, and then for `fg`. */
+static void start_in_background(void)
+{
+    char words[2][12] = {"aerostat", "top"};
+    char *argv[] = {words[0], words[1], NULL};
+    int status = 0;
+    seen_len = 0;
+    seen[0] = '\0';
+    child = forkpty(&terminal, NULL, NULL, NULL);
+    ck_assert_int_ge(child, 0);
+    if (child != 0)
+        return;
+    (void)alarm(20);
+    (void)signal(SIGTTOU, SIG_IGN);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)setpgid(0, 0);
+        _exit(cmd_dispatch(cli_commands, 2, argv));
+    }
+    (void)sleep(2);
+    (void)!write(STDOUT_FILENO, "prompt", 6);
+    (void)tcsetpgrp(STDIN_FILENO, pid);
+    (void)waitpid(pid, &status, 0);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 99);
+}
+
 /* Reads until text is there that follows what was there at from; fails after 10 s. */
 static void await(const char *text, size_t from)
 {
@@ -245,6 +271,26 @@ static bool is_cooked(void)
     ck_assert_int_eq(tcgetattr(terminal, &t), 0);
     return (t.c_lflag & ICANON) != 0 && (t.c_lflag & ECHO) != 0;
 }
+
+START_TEST(in_the_background_the_terminal_is_left_alone)
+{
+    int status = 0;
+    start_in_background();
+    /* Before the shell has spoken the terminal is its own. */
+    struct pollfd p = {.fd = terminal, .events = POLLIN};
+    ck_assert_int_eq(poll(&p, 1, 1500), 0);
+    ck_assert(is_cooked());
+    await("prompt", 0);
+    await("\033[?1049h", 0);
+    await("web", 0);
+    ck_assert(!is_cooked());
+    ck_assert_int_eq(write(terminal, "q", 1), 1);
+    await("\033[?1049l", 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    close(terminal);
+}
+END_TEST
 
 static const struct {
     const char *keys; /* or the signal */
@@ -335,6 +381,7 @@ Suite *top_ask_suite(void)
     tcase_add_test(tc, lines_and_json_go_where_no_terminal_is);
     tcase_add_loop_test(tc, every_way_out_leaves_the_terminal_as_it_was, 0, (int)ARRAY_LEN(ends));
     tcase_add_test(tc, keys_and_a_new_size_are_heeded_at_once);
+    tcase_add_test(tc, in_the_background_the_terminal_is_left_alone);
     tcase_add_test(tc, while_it_is_suspended_the_terminal_is_as_it_was);
     suite_add_tcase(suite, tc);
     return suite;
