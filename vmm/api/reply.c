@@ -19,15 +19,7 @@ void api_reply_fault(struct api_reply *out, unsigned status, const char *fmt, ..
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    json_t *message = json_string(text);
-    if (message == NULL) {
-        for (char *c = text; *c != '\0'; c++) {
-            if ((unsigned char)*c > 0x7e)
-                *c = '?';
-        }
-        message = json_string(text);
-    }
-    json_t *root = json_pack("{s:o}", "fault_message", message);
+    json_t *root = json_pack("{s:o}", "fault_message", cfg_json_text(text));
     api_reply_text(out, root == NULL ? NULL : json_dumps(root, JSON_COMPACT));
     if (out->body != NULL)
         out->status = status;

@@ -13,6 +13,7 @@
 #include "vmm/base/num.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/vm.h"
+#include "vmm/config/config.h"
 
 enum { OPT_JSON = 1, OPT_NAMES, OPT_VERBOSE };
 
@@ -74,7 +75,7 @@ static json_t *describe(const struct vm_ref *vm)
         "{s:s, s:i, s:o, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", vm->entry.name,
         "pid", (int)vm->entry.pid, "state", f.state[0] == '\0' ? json_null() : json_string(f.state),
         "started_ms", (json_int_t)vm->entry.started_ms, "detached", (int)vm->entry.detached,
-        "api_sock", vm_json_path(vm->api_sock), "uptime_ms", number(f.has_host, f.uptime_ms),
+        "api_sock", cfg_json_text(vm->api_sock), "uptime_ms", number(f.has_host, f.uptime_ms),
         "ram_bytes", number(f.has_host, f.ram_bytes), "resident_bytes",
         number(f.has_host, f.resident_bytes), "target_bytes", number(f.has_balloon, f.target_bytes),
         "actual_bytes", number(f.has_balloon, f.actual_bytes), "returned_bytes",

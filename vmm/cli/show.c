@@ -11,6 +11,7 @@
 #include "vmm/base/num.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/vm.h"
+#include "vmm/config/config.h"
 
 enum { OPT_JSON = 1 };
 
@@ -103,10 +104,10 @@ static int print_json(const struct vm_ref *vm, struct err *err)
     rc = json_object_set_new(root, "pid",
                              vm->entry.pid == 0 ? json_null() : json_integer(vm->entry.pid));
     if (rc == 0)
-        rc = json_object_set_new(root, "api_sock", vm_json_path(vm->api_sock));
+        rc = json_object_set_new(root, "api_sock", cfg_json_text(vm->api_sock));
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(files); i++) {
         if (file_path(vm, files[i].file, path))
-            rc = json_object_set_new(root, files[i].key, vm_json_path(path));
+            rc = json_object_set_new(root, files[i].key, cfg_json_text(path));
     }
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(parts); i++)
         rc = json_object_set_new(root, parts[i].key, ask(vm, parts[i].path));

@@ -71,10 +71,6 @@ int vm_ask(const struct vm_ref *vm, struct vm_figures *out, struct err *err);
 int vm_request(const struct vm_ref *vm, const char *method, const char *path, const char *body,
                unsigned timeout_ms, struct err *err);
 
-/* A path as a string of JSON, which is UTF-8, as paths need not be: other bytes become '?'. NULL
- * when memory runs out. */
-struct json_t *vm_json_path(const char *path);
-
 /* "5s", "12m", "3h 20m", "4d 2h" for a time in ms; out has room for 24 bytes. */
 void vm_format_time(uint64_t ms, char out[24]);
 

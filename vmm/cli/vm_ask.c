@@ -2,13 +2,10 @@
 /* What a machine says of itself over its control socket. */
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/api_client/client.h"
-#include "vmm/base/cleanup.h"
 #include "vmm/base/num.h"
 #include "vmm/cli/vm.h"
 
@@ -79,19 +76,6 @@ int vm_request(const struct vm_ref *vm, const char *method, const char *path, co
     int rc = api_call(vm->api_sock, method, path, body, timeout_ms, &response, &why);
     api_response_finish(&response);
     return rc < 0 ? err_set(err, rc, "%s: %s", vm_label(vm), why.text) : 0;
-}
-
-json_t *vm_json_path(const char *path)
-{
-    json_t *string = json_string(path);
-    AUTO_FREE char *copy = string == NULL ? strdup(path) : NULL;
-    if (copy == NULL)
-        return string;
-    for (char *c = copy; *c != '\0'; c++) {
-        if ((unsigned char)*c > 0x7e)
-            *c = '?';
-    }
-    return json_string(copy);
 }
 
 void vm_format_time(uint64_t ms, char out[24])

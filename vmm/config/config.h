@@ -167,6 +167,12 @@ char *cfg_to_json(const struct vm_config *cfg, bool pretty);
 char *cfg_section_to_json(const struct vm_config *cfg, enum cfg_section section);
 
 /*
+ * Text as a string of JSON, which is UTF-8, as paths and messages need not be: other bytes become
+ * '?' then. A new reference of jansson's; NULL when memory runs out.
+ */
+struct json_t *cfg_json_text(const char *text);
+
+/*
  * Bodies of requests, read as strictly as cfg_parse(). *out_ is set on success only. Each returns 0
  * or -EINVAL with a sentence.
  *

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A config as JSON, in the schema it is read from. */
-#include <stdlib.h>
 #include <string.h>
 
+#include "vmm/base/cleanup.h"
 #include "vmm/base/num.h"
 #include "vmm/config/config_priv.h"
 
-/* Null for no text. JSON is UTF-8, paths need not be: other bytes become '?'. */
-static json_t *text(const char *from)
+json_t *cfg_json_text(const char *text)
 {
-    if (from == NULL)
-        return json_null();
-    json_t *string = json_string(from);
-    char *copy = string == NULL ? strdup(from) : NULL;
+    json_t *string = json_string(text);
+    AUTO_FREE char *copy = string == NULL ? strdup(text) : NULL;
     if (copy == NULL)
         return string;
     for (char *c = copy; *c != '\0'; c++) {
         if ((unsigned char)*c > 0x7e)
             *c = '?';
     }
-    string = json_string(copy);
-    free(copy);
-    return string;
+    return json_string(copy);
+}
+
+/* Null for no text. */
+static json_t *text(const char *from)
+{
+    return from == NULL ? json_null() : cfg_json_text(from);
 }
 
 static json_t *boot_source(const struct vm_config *cfg)
