@@ -17,6 +17,7 @@
 #include "vmm/base/clock.h"
 #include "vmm/base/num.h"
 #include "vmm/base/outfile.h"
+#include "vmm/base/text.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -162,15 +163,6 @@ static size_t put_prefix(char *line, size_t room, enum log_level level)
     return strlen(line);
 }
 
-/* A name or path in a message may hold a line feed: it must not pass for a message of its own. */
-static void hide_controls(char *text)
-{
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            *text = '?';
-    }
-}
-
 static void emit(int fd, const char *line, size_t len)
 {
     /* A reader that has stopped reading must not stop us: whoever logs may be the thread that
@@ -195,7 +187,7 @@ __attribute__((format(printf, 3, 0))) static void write_line(enum log_level leve
     if (wrote < 0)
         line[used] = '\0';
     if (wanted != 0)
-        hide_controls(line);
+        text_hide_controls(line);
     used += strlen(line + used);
     if (fd < 0 && atomic_load_explicit(&raw_terminal, memory_order_relaxed))
         line[used++] = '\r';

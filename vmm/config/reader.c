@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "vmm/base/num.h"
+#include "vmm/base/text.h"
 #include "vmm/config/config_priv.h"
 
 int cfg_bad(const struct cfg_at *at, const char *fmt, ...)
@@ -46,12 +47,8 @@ struct cfg_at cfg_inside(const struct cfg_at *at)
 
 void cfg_one_line(struct err *err)
 {
-    if (err == NULL)
-        return;
-    for (char *c = err->text; *c != '\0'; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
-    }
+    if (err != NULL)
+        text_hide_controls(err->text);
 }
 
 int cfg_json_load(const char *name, const char *text, size_t len, json_t **out, struct err *err)
