@@ -161,15 +161,19 @@ static pid_t serve(const char *path, const char *answer)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
     pid_t pid = fork();
+    if (pid != 0) {
+        close(fd);
+        return pid;
+    }
     /* Who listens is who the socket's clients see. */
-    for (int rc = pid != 0 ? 1 : listen(fd, 8); pid == 0 && rc == 0;) {
+    if (listen(fd, 8) != 0)
+        _exit(1);
+    for (;;) {
         int client = accept(fd, NULL, NULL);
         if (recv(client, request, sizeof(request), 0) > 0)
             (void)!send(client, answer, strlen(answer), MSG_NOSIGNAL);
         close(client);
     }
-    close(fd);
-    return pid;
 }
 
 START_TEST(who_is_no_monitor_is_not_stopped)
