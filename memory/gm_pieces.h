@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Huge pages that come back in pieces: remembers which pages the guest has given, and names a huge
- * page as soon as all of it has been, whatever the order and the number of calls.
+ * Memory that comes back in pieces: remembers which pages the guest has given, and names 2 MiB as
+ * soon as all of it has been, whatever the order and the number of calls.
  *
- * With pages of 2 MiB, punching out less than one frees nothing (hugetlb) or has the kernel split
- * the page first (transparent huge pages), which costs far more than freeing it whole. What is kept
- * here may be punched later, so the guest must not use a page that it gave before it has said so:
- * gm_pieces_take(). Takes 1/16384 of RAM at most. Not thread-safe: one owner.
+ * Punching out less than a huge page frees nothing (hugetlb) or has the kernel split the page first
+ * (transparent huge pages), which costs far more than freeing it whole; and of pages of 4 KiB each
+ * call costs as much as freeing several. What is kept here may be punched later, so the guest must
+ * not use a page that it gave before it has said so: gm_pieces_take(). Takes 1/16384 of RAM at
+ * most. Not thread-safe: one owner.
  */
 #ifndef AEROSTAT_MEMORY_GM_PIECES_H
 #define AEROSTAT_MEMORY_GM_PIECES_H

@@ -30,12 +30,6 @@ static uint64_t sg_feature(const struct balloon *b)
     return 0;
 }
 
-/* Pieces of huge pages can wait for the rest only if the driver does not use them untold. */
-static bool wants_to_be_told(const struct balloon *b)
-{
-    return b->config.must_tell_host || b->pieces != NULL;
-}
-
 static uint64_t features(const struct vdev *dev)
 {
     const struct balloon *b = balloon_of(dev);
@@ -43,7 +37,7 @@ static uint64_t features(const struct vdev *dev)
         bool on;
         unsigned bit;
     } optional[] = {
-        {wants_to_be_told(b), VIRTIO_BALLOON_F_MUST_TELL_HOST},
+        {b->pieces != NULL, VIRTIO_BALLOON_F_MUST_TELL_HOST},
         {b->config.stats_interval_s > 0, VIRTIO_BALLOON_F_STATS_VQ},
         {b->config.deflate_on_oom, VIRTIO_BALLOON_F_DEFLATE_ON_OOM},
         {b->config.free_page_hinting, VIRTIO_BALLOON_F_FREE_PAGE_HINT},
@@ -79,6 +73,7 @@ static void reset(struct vdev *dev)
     balloon_hint_reset(b);
     b->keep_pieces = false;
     balloon_pieces_forget(b);
+    balloon_change_settle(b);
     atomic_store_explicit(&b->features, 0, memory_order_relaxed);
     atomic_store_explicit(&b->form, BALLOON_FORM_NONE, memory_order_relaxed);
     atomic_store_explicit(&b->poison_val, 0, memory_order_relaxed);
@@ -144,7 +139,8 @@ static int add_timers(struct balloon *b)
 static int build(struct balloon *b, struct err *err)
 {
     int ret = add_timers(b);
-    if (ret == 0 && gm_backing(b->gm) != GM_BACKING_4K)
+    /* Pieces can wait for the rest only if the driver does not use them untold. */
+    if (ret == 0 && (b->config.must_tell_host || gm_backing(b->gm) != GM_BACKING_4K))
         ret = gm_pieces_create(b->gm, &b->pieces);
     if (ret == 0 && b->config.free_page_hinting)
         ret = gm_bitmap_create(b->gm, &b->written);

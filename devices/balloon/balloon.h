@@ -36,8 +36,9 @@ struct balloon_config {
     enum balloon_sg scatter_gather;
     bool deflate_on_oom; /* offer VIRTIO_BALLOON_F_DEFLATE_ON_OOM */
     /*
-     * Offer VIRTIO_BALLOON_F_MUST_TELL_HOST. Offered with huge backing in any case: pieces of a
-     * huge page can be kept until it is whole only if the guest does not use them meanwhile.
+     * Offer VIRTIO_BALLOON_F_MUST_TELL_HOST. From a driver that accepts, pieces of 2 MiB wait for
+     * the rest, which is possible only if the guest does not use them meanwhile. Offered with huge
+     * backing in any case.
      */
     bool must_tell_host;
     bool free_page_hinting;    /* offer FREE_PAGE_HINT; excludes BALLOON_SG_BIT3 */
@@ -101,7 +102,7 @@ struct balloon_info {
     uint64_t ranges_merged; /* ranges that merging saved */
     uint64_t punch_ns;      /* time in fallocate(2) */
 
-    uint64_t waiting_bytes;       /* pieces of huge pages that wait for the rest, now */
+    uint64_t waiting_bytes;       /* pieces of 2 MiB that wait for the rest, now */
     uint64_t kept_poisoned_bytes; /* reported, but kept: reading zeros would break the promise */
     uint64_t kept_written_bytes;  /* hinted, but written since the command was issued */
     uint64_t hint_stale_bytes;    /* hinted under a command that is not current: ignored */

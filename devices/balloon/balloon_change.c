@@ -10,6 +10,20 @@ static uint64_t busy_ns(const struct balloon *b)
     return atomic_load_explicit(&b->count.busy_ns, memory_order_relaxed);
 }
 
+/* Whether memory that the guest has given will be punched only later. Any thread. */
+static bool waits(const struct balloon *b)
+{
+    return balloon_pieces_go(b) &&
+           atomic_load_explicit(&b->count.waiting_bytes, memory_order_relaxed) > 0;
+}
+
+static void end_locked(struct balloon *b, uint64_t now)
+{
+    b->change.end_ns = now;
+    b->change.end_busy_ns = busy_ns(b);
+    b->change.done = true;
+}
+
 void balloon_set_actual_locked(struct balloon *b, uint32_t pages)
 {
     struct balloon_change *change = &b->change;
@@ -27,9 +41,22 @@ void balloon_set_actual_locked(struct balloon *b, uint32_t pages)
     }
     if (distance > 0)
         return;
-    change->end_ns = change->progress_ns;
-    change->end_busy_ns = busy_ns(b);
-    change->done = true;
+    if (waits(b)) {
+        change->reached = true;
+        ev_post(b->loop, &b->change_work);
+    } else {
+        end_locked(b, change->progress_ns);
+    }
+}
+
+void balloon_change_settle(struct balloon *b)
+{
+    if (waits(b) || b->batch.busy)
+        return;
+    pthread_mutex_lock(&b->lock);
+    if (b->change.reached && !b->change.done)
+        end_locked(b, clock_mono_ns());
+    pthread_mutex_unlock(&b->lock);
 }
 
 void balloon_forget_actual(struct balloon *b)
@@ -112,6 +139,14 @@ static void log_stall(struct balloon *b, uint32_t actual, uint32_t to)
                 actual < to ? "gives no more" : "takes none back");
 }
 
+static bool is_reached(struct balloon *b)
+{
+    pthread_mutex_lock(&b->lock);
+    bool reached = b->change.reached && !b->change.done;
+    pthread_mutex_unlock(&b->lock);
+    return reached;
+}
+
 /*
  * One look a stall: once a change is found stalled nothing runs until the guest moves again, so
  * that a target out of reach costs nothing here.
@@ -119,6 +154,9 @@ static void log_stall(struct balloon *b, uint32_t actual, uint32_t to)
 void balloon_change_watch(void *arg)
 {
     struct balloon *b = arg;
+    if (is_reached(b))
+        balloon_pieces_flush(b);
+    balloon_change_settle(b);
     pthread_mutex_lock(&b->lock);
     struct balloon_change *change = &b->change;
     /* While the device works, it is not the guest that keeps waiting. */

@@ -50,8 +50,9 @@
 #define BALLOON_CHAIN_ITEMS 4096u
 
 /*
- * Pieces of transparent huge pages wait for the rest until no page has come for the first time, at
- * most for the second.
+ * Pieces of 2 MiB wait for the rest until no page has come for the first time, at most for the
+ * second; not beyond the moment in which the guest reaches its target. With hugetlb they wait for
+ * ever.
  */
 #define BALLOON_PIECES_IDLE_NS UINT64_C(20000000)
 #define BALLOON_PIECES_MAX_NS  UINT64_C(1000000000)
@@ -109,6 +110,7 @@ struct balloon_change {
     uint64_t end_ns;      /* valid when done, as is the next */
     uint64_t end_busy_ns;
     uint64_t start_busy_ns;
+    bool reached; /* actual has met the target, and what waits is on its way out */
     bool done;
     bool stalled;
     bool paused;     /* the guest cannot get on, and that is nobody's fault */
@@ -193,8 +195,9 @@ struct balloon {
     bool stats_held; /* stats_head is a buffer that the driver wants back with the next request */
     uint16_t stats_head;
 
-    struct gm_pieces *pieces; /* NULL with pages of 4 KiB */
+    struct gm_pieces *pieces; /* NULL unless MUST_TELL_HOST is offered */
     bool keep_pieces;         /* the driver promised not to use them untold */
+    bool flushing;            /* those that wait are to go, as soon as the batch is free */
     uint64_t pieces_since_ns; /* since when some wait; 0: none */
 
     uint64_t hint_slice_bytes; /* constant */
@@ -275,10 +278,12 @@ void balloon_punch(struct balloon *b, const struct gm_range *ranges, size_t n);
 void balloon_host_error(struct balloon *b, const char *what, int error);
 /* ev_timer_arm() of one of the balloon's timers, once after ns; false, counted, if it fails. */
 bool balloon_arm(struct balloon *b, struct ev_source *timer, uint64_t ns);
-/* Some pieces wait: sees to it that they do not do so for long. */
+/* Sees to it that no piece waits for long. */
 void balloon_pieces_schedule(struct balloon *b);
-/* ev_fn: makes what waits the batch, if that is free. */
+/* ev_fn: makes what waits the batch, now or when that is free. */
 void balloon_pieces_flush(void *arg);
+/* Whether pieces that wait will be punched as they are: not those of hugetlb pages. Any thread. */
+bool balloon_pieces_go(const struct balloon *b);
 /* Forgets what waits and what was given. */
 void balloon_pieces_forget(struct balloon *b);
 
@@ -339,8 +344,10 @@ void balloon_set_actual_locked(struct balloon *b, uint32_t pages);
 void balloon_forget_actual(struct balloon *b);
 /* A driver has started, with an empty balloon: it follows the target from there. Any thread. */
 void balloon_change_restart(struct balloon *b);
+/* Nothing waits and no batch is under way: a change whose target was reached is done. Owner. */
+void balloon_change_settle(struct balloon *b);
 void balloon_change_info(const struct balloon *b, struct balloon_info *out);
-/* ev_fn: finds out whether the change under way has stalled. */
+/* ev_fn: finds out whether the change under way has got anywhere, or has stalled. */
 void balloon_change_watch(void *arg);
 
 #endif

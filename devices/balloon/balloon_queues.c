@@ -165,8 +165,9 @@ static bool give_back(struct balloon *b, struct vq *vq)
     balloon_batch_drop(b);
     if (role == BALLOON_HINT)
         balloon_hint_settle(b);
-    if (role == BALLOON_INFLATE)
+    if (role == BALLOON_INFLATE || b->flushing)
         balloon_pieces_schedule(b);
+    balloon_change_settle(b);
     return n > 0;
 }
 

@@ -149,38 +149,46 @@ bool balloon_batch_step(struct balloon *b)
     return batch->next == batch->n_ranges;
 }
 
+bool balloon_pieces_go(const struct balloon *b)
+{
+    return gm_discard_granule(b->gm) == GM_PAGE_SIZE;
+}
+
 void balloon_pieces_schedule(struct balloon *b)
 {
-    if (!b->keep_pieces || gm_discard_granule(b->gm) != GM_PAGE_SIZE)
+    if (!b->keep_pieces || !balloon_pieces_go(b))
         return;
     if (gm_pieces_waiting_bytes(b->pieces) == 0) {
         b->pieces_since_ns = 0;
+        b->flushing = false;
         return;
     }
     uint64_t now = clock_mono_ns();
     if (b->pieces_since_ns == 0)
         b->pieces_since_ns = now;
     uint64_t left = sub_sat_u64(b->pieces_since_ns + BALLOON_PIECES_MAX_NS, now);
+    if (b->flushing)
+        left = 0;
     /* 1: a delay of 0 would disarm the timer. */
     (void)balloon_arm(b, b->pieces_timer, max_u64(min_u64(left, BALLOON_PIECES_IDLE_NS), 1));
 }
 
 /*
  * What is pending on the inflate queue is not looked at before this batch is done, nor is a deflate
- * acknowledged.
+ * acknowledged. Between two batches both have their turn, since the timer brings the second.
  */
 void balloon_pieces_flush(void *arg)
 {
     struct balloon *b = arg;
     struct balloon_batch *batch = &b->batch;
     b->pieces_since_ns = 0;
-    if (batch->busy) {
-        balloon_pieces_schedule(b);
+    b->flushing = true;
+    if (batch->busy)
         return;
-    }
     batch->role = BALLOON_INFLATE;
     batch->n_ranges = gm_pieces_flush(b->pieces, batch->ranges, BALLOON_BATCH_RANGES);
     batch->busy = batch->n_ranges > 0;
+    b->flushing = gm_pieces_waiting_bytes(b->pieces) > 0;
     count_waiting(b);
     if (batch->busy)
         balloon_post_turn(b, BALLOON_INFLATE);
@@ -189,6 +197,7 @@ void balloon_pieces_flush(void *arg)
 void balloon_pieces_forget(struct balloon *b)
 {
     b->pieces_since_ns = 0;
+    b->flushing = false;
     (void)balloon_arm(b, b->pieces_timer, 0);
     if (b->pieces == NULL)
         return;

@@ -22,6 +22,9 @@
 #define RINGS   (1 * MIB)
 #define ARRAYS  (4 * MIB)
 
+/* Register of the configuration space's field (4.2.2, 5.5.4). */
+#define ACTUAL 0x104
+
 /* Arrays of page numbers, one a chain in flight. */
 #define ARRAY_ITEMS_MAX 4096u
 
@@ -38,11 +41,12 @@ struct rig {
     int irq_fd;
     struct mock_driver driver;
 
-    uint32_t *order;    /* of the runs */
-    uint64_t n_items;   /* descriptors, or page numbers, in all */
-    uint64_t sent;      /* of these */
-    uint64_t n_chains;  /* sent */
-    uint32_t in_flight; /* of these */
+    uint32_t *order;     /* of the runs */
+    uint64_t n_items;    /* descriptors, or page numbers, in all */
+    uint64_t sent;       /* of these */
+    uint64_t n_chains;   /* sent */
+    uint32_t in_flight;  /* of these */
+    struct ev_work look; /* whether the device is done */
     struct rig_time start;
     struct rig_time end;
     struct mock_seg segs[VQ_SIZE_LIMIT];
@@ -170,6 +174,20 @@ static void reap(struct rig *rig)
     mock_put_used_event(&rig->driver, INFLATE, rig->driver.vq[INFLATE].last_used);
 }
 
+/* Memory may be released behind the last used chain. */
+static void wait_for_end(void *arg)
+{
+    struct rig *rig = arg;
+    struct balloon_info info;
+    balloon_get_info(rig->balloon, &info);
+    if (info.change_done) {
+        rig->end = rig_now();
+        ev_loop_stop(rig->loop);
+    } else {
+        ev_post(rig->loop, &rig->look);
+    }
+}
+
 static void on_interrupt(void *arg, uint32_t events)
 {
     struct rig *rig = arg;
@@ -180,8 +198,8 @@ static void on_interrupt(void *arg, uint32_t events)
     send(rig);
     if (rig->in_flight > 0 || rig->sent < rig->n_items)
         return;
-    rig->end = rig_now();
-    ev_loop_stop(rig->loop);
+    mock_write32(&rig->driver, ACTUAL, (uint32_t)(rig->plan->size_bytes / BALLOON_PAGE_SIZE));
+    wait_for_end(rig);
 }
 
 static void start_driver(void *arg)
@@ -199,7 +217,9 @@ static void start_driver(void *arg)
 
 static void set_up(struct rig *rig)
 {
-    const struct balloon_config config = {.scatter_gather = BALLOON_SG_AUTO};
+    const struct balloon_config config = {.target_bytes = rig->plan->size_bytes,
+                                          .scatter_gather = BALLOON_SG_AUTO,
+                                          .must_tell_host = true};
     struct err err = {0};
     require(ev_loop_create(&rig->loop) == 0, "no event loop");
     require(balloon_create(&config, rig->gm, rig->loop, NULL, NULL, &rig->balloon, &err) == 0,
@@ -234,6 +254,7 @@ void rig_run(struct gm *gm, const struct rig_plan *plan, struct rig_result *out)
     struct rig *rig = calloc(1, sizeof(*rig));
     require(rig != NULL, "out of memory");
     rig->gm = gm;
+    rig->look = (struct ev_work){.fn = wait_for_end, .arg = rig};
     rig->plan = plan;
     rig->order = make_order(plan);
     rig->n_items = plan->size_bytes / (plan->chains ? plan->run_bytes : BALLOON_PAGE_SIZE);

@@ -42,7 +42,7 @@ struct rig_time {
 };
 
 struct rig_result {
-    struct rig_time time;     /* from the first kick to the last used chain; nothing sleeps in it */
+    struct rig_time time;     /* from the first kick until all is released; nothing sleeps in it */
     struct balloon_info info; /* of a balloon that did nothing else; before the device is reset */
 };
 

@@ -43,6 +43,6 @@ stats='--stats-interval 1' hinting=--free-page-hinting reporting=--free-page-rep
     run hinting $F_HINT $hinting
     run three $((F_STATS | F_HINT | F_REPORTING)) $stats $hinting $reporting
     CMDLINE="$CMDLINE init_on_free=1"
-    run every $((F_OPTIONAL | F_MUST_TELL_HOST)) $stats $hinting $reporting --deflate-on-oom --must-tell-host --page-poison on
+    run every $((F_OPTIONAL | F_MUST_TELL_HOST)) $stats $hinting $reporting --deflate-on-oom --page-poison on
 }
 finish

@@ -50,7 +50,7 @@ assert_bits() {
 
 # Feature bits (virtio 1.2, 5.5.3; 63 is ours).
 F_MUST_TELL_HOST=1 F_STATS=2 F_DEFLATE_ON_OOM=4 F_HINT=8 F_POISON=16 F_REPORTING=32
-# Those that are offered only where they are asked for; MUST_TELL_HOST also comes with huge pages.
+# Those that are offered only where they are asked for.
 F_OPTIONAL=62
 
 # Sets random to a number below N. The same numbers for the same SEED.

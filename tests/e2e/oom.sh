@@ -31,7 +31,7 @@ starve() { # NAME DRIVER OPTION...
 for driver in stock sg; do
     starve $driver $driver
     [ -z "$vm_pid" ] || vm_kill
-    starve $driver-told $driver --must-tell-host
+    starve $driver-untold $driver --must-tell-host off
     [ -z "$vm_pid" ] || vm_kill
 done
 finish

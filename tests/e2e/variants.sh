@@ -22,7 +22,8 @@ start_with cmdline sg --virtio-discovery cmdline
 start_with bit3 sg --scatter-gather bit3
 start_with off pfn --scatter-gather off
 start_with vcpus sg --cpus 8
-start_with features sg --deflate-on-oom --must-tell-host
+start_with features sg --deflate-on-oom --free-page-reporting
+start_with untold sg --must-tell-host off
 KERNEL=${KERNEL%/*}/bzImage
 start_with bzimage sg --cpus 2
 finish

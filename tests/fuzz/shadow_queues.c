@@ -39,10 +39,10 @@ static bool is_sg(void)
     return false;
 }
 
-/* Whether pieces of huge pages may wait after their chain went back. */
+/* Whether pieces of 2 MiB may wait after their chain went back. */
 static bool keeps_pieces(void)
 {
-    return gm_backing(shadow.gm) != GM_BACKING_4K && has(VIRTIO_BALLOON_F_MUST_TELL_HOST);
+    return has(VIRTIO_BALLOON_F_MUST_TELL_HOST);
 }
 
 static enum balloon_role role_of(uint16_t vq)

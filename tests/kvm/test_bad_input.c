@@ -188,7 +188,7 @@ static const struct {
     {"--kernel @ --api-sock new.sock", "xxx: cannot open the kernel: File name too long"},
     {"--config @ --api-sock new.sock", "xxx: cannot be opened: File name too long"},
     {GOOD "--kernel " PAYLOAD, "--kernel is given twice"},
-    {GOOD "--must-tell-host", "--must-tell-host needs a balloon"},
+    {GOOD "--must-tell-host off", "--must-tell-host needs a balloon"},
     {GOOD "--frobnicate", "frobnicate"},
     {GOOD "stray", "stray"},
     {"--config missing.json --api-sock new.sock", "missing.json: cannot be opened"},

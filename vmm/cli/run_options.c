@@ -72,8 +72,7 @@ static int apply_to_balloon(struct vm_config *cfg, int opt, const char *text, st
         balloon->deflate_on_oom = true;
         return 0;
     case OPT_MUST_TELL_HOST:
-        balloon->must_tell_host = true;
-        return 0;
+        return cfg_parse_switch("--must-tell-host", text, &balloon->must_tell_host, err);
     case OPT_STATS_INTERVAL:
         return set_stats_interval(cfg, text, err);
     case OPT_HINTING:

@@ -58,7 +58,11 @@ static const struct cmd_option options[] = {
      .help = "let the guest take memory back when it runs out"},
     {.name = "must-tell-host",
      .id = OPT_MUST_TELL_HOST,
-     .help = "have the guest tell before it uses a page again"},
+     .value = "WORD",
+     .help =
+         "on, off: have the guest tell before it uses a page again, so that small pieces can be "
+         "released together (default: on)",
+     .words = "on off"},
     {.name = "stats-interval",
      .id = OPT_STATS_INTERVAL,
      .value = "S",

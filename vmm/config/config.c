@@ -23,7 +23,7 @@ int cfg_init(struct vm_config *cfg)
         .mem_bytes = DEFAULT_MEM_BYTES,
         .vcpus = 1,
         .backing = GM_BACKING_4K,
-        .balloon = {.scatter_gather = BALLOON_SG_AUTO},
+        .balloon = {.scatter_gather = BALLOON_SG_AUTO, .must_tell_host = true},
     };
     cfg->cmdline = strdup(CFG_CMDLINE_DEFAULT);
     if (cfg->cmdline == NULL) {

@@ -72,6 +72,7 @@ START_TEST(each_switch_of_the_configuration_has_its_own_key)
     static const char *const keys[] = {"deflate_on_oom",      "free_page_hinting",
                                        "free_page_reporting", "must_tell_host",
                                        "page_poison",         "prefault_on_deflate"};
+    fx.config.balloon.must_tell_host = false;
     *switches[_i] = true;
     fixture_start();
     struct api_response r = {0};

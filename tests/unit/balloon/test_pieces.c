@@ -1,24 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Huge pages that come in pieces, by either form, and memory populated ahead for deflation. */
+/* What comes in pieces, by either form and of either backing, and memory populated ahead for
+ * deflation. */
 #include <check.h>
 #include <errno.h>
 
 #include "tests/unit/balloon/fixture.h"
 #include "tests/unit/balloon/suites.h"
 
-#define HUGE  GM_HUGE_SIZE
-#define PAGES ((uint32_t)(HUGE / PAGE))
+#define HUGE   GM_HUGE_SIZE
+#define PAGES  ((uint32_t)(HUGE / PAGE))
+#define ACTUAL 0x104
 
-/*
- * RAM with transparent huge pages as its backing. Whether the host gives any does not matter: the
- * device goes by what was asked for.
- */
+/* Of the RAM. Whether the host gives huge pages does not matter: the device goes by what was asked
+ * for. */
+static enum gm_backing backing;
+
+static void create_of(uint64_t bytes, struct balloon_config config)
+{
+    const struct gm_range ram = {0, bytes};
+    struct gm *gm = NULL;
+    ck_assert_int_eq(gm_create(&ram, 1, backing, &gm, NULL), 0);
+    /* With huge pages the rest is waited for in any case. */
+    config.must_tell_host = backing == GM_BACKING_4K;
+    fx_create_on(gm, config);
+}
+
 static void create(struct balloon_config config)
 {
-    const struct gm_range ram = {0, LOW_SIZE};
-    struct gm *gm = NULL;
-    ck_assert_int_eq(gm_create(&ram, 1, GM_BACKING_THP, &gm, NULL), 0);
-    fx_create_on(gm, config);
+    create_of(LOW_SIZE, config);
 }
 
 static void start(uint64_t features)
@@ -27,8 +36,16 @@ static void start(uint64_t features)
     fx_pause();
 }
 
-static void setup_sg(void)
+static void setup_thp(void)
 {
+    backing = GM_BACKING_THP;
+    create((struct balloon_config){0});
+    start(F_SG | F_TELL);
+}
+
+static void setup_4k(void)
+{
+    backing = GM_BACKING_4K;
     create((struct balloon_config){0});
     start(F_SG | F_TELL);
 }
@@ -51,6 +68,15 @@ static void let_pieces_go(void)
         mock_loop_sync(&(struct mock_loop){.loop = fx.loop});
     fx_pause();
     ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+}
+
+static void let_change_end(void)
+{
+    fx_resume();
+    for (unsigned ms = 0; ms < MOCK_TIMEOUT_MS && !fx_info().change_done; ms++)
+        mock_loop_sync(&(struct mock_loop){.loop = fx.loop});
+    fx_pause();
+    ck_assert(fx_info().change_done);
 }
 
 START_TEST(must_tell_host_is_offered_because_pieces_wait)
@@ -140,6 +166,84 @@ START_TEST(pieces_that_wait_in_vain_are_punched_as_they_are)
 }
 END_TEST
 
+/* Nobody who waits for the change is told of its end while memory is still held. */
+START_TEST(what_waits_goes_when_the_guest_reaches_its_target)
+{
+    ck_assert_int_eq(balloon_set_target(fx.balloon, HUGE / 2, NULL), 0);
+    fake_ram_fill(fx.gm, DATA, HUGE, 0x5a);
+    send(INFLATE, DATA, HUGE / 2);
+    ck_assert_uint_eq(fx_populated(DATA, PAGES), PAGES);
+    mock_write32(&fx.driver, ACTUAL, PAGES / 2);
+    ck_assert(!fx_info().change_done);
+    let_change_end();
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+    ck_assert_uint_eq(fx_info().punched_bytes, HUGE / 2);
+    ck_assert_uint_eq(fx_populated(DATA, PAGES), PAGES / 2);
+}
+END_TEST
+
+START_TEST(a_target_reached_with_nothing_waiting_is_the_end_at_once)
+{
+    ck_assert_int_eq(balloon_set_target(fx.balloon, HUGE, NULL), 0);
+    send(INFLATE, DATA, HUGE);
+    mock_write32(&fx.driver, ACTUAL, PAGES);
+    ck_assert(fx_info().change_done);
+}
+END_TEST
+
+START_TEST(a_reset_ends_the_change_that_was_about_to_end)
+{
+    ck_assert_int_eq(balloon_set_target(fx.balloon, HUGE / 2, NULL), 0);
+    send(INFLATE, DATA, HUGE / 2);
+    mock_write32(&fx.driver, ACTUAL, PAGES / 2);
+    ck_assert(!fx_info().change_done);
+    balloon_vdev(fx.balloon)->ops->reset(balloon_vdev(fx.balloon));
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+    ck_assert(fx_info().change_done);
+}
+END_TEST
+
+/* Every second page: none has a neighbour to go with. */
+START_TEST(more_pieces_than_a_batch_holds_go_in_several)
+{
+    /* A batch holds 16,384 ranges. */
+    enum { CHAIN = 50, CHAINS = 360 };
+    static struct mock_seg segs[CHAIN];
+    const uint64_t pages = (uint64_t)CHAIN * CHAINS;
+    fx_finish();
+    create_of(DATA + 2 * pages * PAGE, (struct balloon_config){.target_bytes = pages * PAGE});
+    start(F_SG | F_TELL);
+    for (uint64_t i = 0; i < pages; i++) {
+        segs[i % CHAIN] = (struct mock_seg){.gpa = DATA + 2 * i * PAGE, .len = PAGE};
+        if (i % CHAIN < CHAIN - 1)
+            continue;
+        ck_assert_int_ge(mock_add(&fx.driver, INFLATE, segs, CHAIN), 0);
+        mock_publish(&fx.driver, INFLATE);
+        fx_notify(INFLATE);
+        uint32_t head;
+        uint32_t len;
+        ck_assert(mock_poll_used(&fx.driver, INFLATE, &head, &len));
+    }
+    ck_assert_uint_eq(fx_info().waiting_bytes, pages * PAGE);
+    mock_write32(&fx.driver, ACTUAL, (uint32_t)pages);
+    let_change_end();
+    ck_assert_uint_eq(fx_info().punch_calls, pages);
+    ck_assert_uint_eq(fx_info().punched_bytes, pages * PAGE);
+}
+END_TEST
+
+/* The end of what waits is not lost while another queue has the batch. */
+START_TEST(a_deflation_between_does_not_keep_what_waits)
+{
+    ck_assert_int_eq(balloon_set_target(fx.balloon, HUGE / 2, NULL), 0);
+    send(INFLATE, DATA, HUGE / 2);
+    mock_write32(&fx.driver, ACTUAL, PAGES / 2);
+    send(DEFLATE, DATA, PAGE);
+    let_change_end();
+    ck_assert_uint_eq(fx_info().punched_bytes, HUGE / 2 - PAGE);
+}
+END_TEST
+
 START_TEST(a_reset_forgets_pieces)
 {
     send(INFLATE, DATA, HUGE / 2);
@@ -215,12 +319,11 @@ START_TEST(deflation_populates_ahead_if_that_is_configured)
 }
 END_TEST
 
-Suite *pieces_suite(void)
+static void add_tests(Suite *suite, const char *name, SFun setup)
 {
-    Suite *suite = suite_create("balloon: pieces of huge pages");
-    TCase *tc = tcase_create("pieces");
+    TCase *tc = tcase_create(name);
     tcase_set_timeout(tc, 120);
-    tcase_add_checked_fixture(tc, setup_sg, fx_finish);
+    tcase_add_checked_fixture(tc, setup, fx_finish);
     tcase_add_test(tc, must_tell_host_is_offered_because_pieces_wait);
     tcase_add_test(tc, two_halves_are_punched_as_one_when_the_second_comes);
     tcase_add_test(tc, pages_of_any_order_make_a_whole);
@@ -228,11 +331,23 @@ Suite *pieces_suite(void)
     tcase_add_test(tc, a_range_is_punched_but_for_its_ragged_ends);
     tcase_add_test(tc, a_piece_that_was_taken_back_is_not_punched_with_the_rest);
     tcase_add_test(tc, pieces_that_wait_in_vain_are_punched_as_they_are);
+    tcase_add_test(tc, what_waits_goes_when_the_guest_reaches_its_target);
+    tcase_add_test(tc, a_target_reached_with_nothing_waiting_is_the_end_at_once);
+    tcase_add_test(tc, a_reset_ends_the_change_that_was_about_to_end);
+    tcase_add_test(tc, more_pieces_than_a_batch_holds_go_in_several);
+    tcase_add_test(tc, a_deflation_between_does_not_keep_what_waits);
     tcase_add_test(tc, a_reset_forgets_pieces);
     tcase_add_test(tc, a_driver_that_promises_nothing_has_its_pieces_punched_at_once);
     tcase_add_loop_test(tc, a_deflation_that_cannot_be_read_whole_forgets_all_pieces, 0, 3);
     tcase_add_test(tc, reported_pieces_are_punched_at_once);
     tcase_add_loop_test(tc, deflation_populates_ahead_if_that_is_configured, 0, 2);
     suite_add_tcase(suite, tc);
+}
+
+Suite *pieces_suite(void)
+{
+    Suite *suite = suite_create("balloon: pieces");
+    add_tests(suite, "transparent huge pages", setup_thp);
+    add_tests(suite, "pages of 4 KiB", setup_4k);
     return suite;
 }

@@ -57,12 +57,12 @@ static int parse_balloon(const char *text, struct balloon_options *out)
 START_TEST(every_flag_reaches_its_field)
 {
     struct run_options o;
-    int rc = parse_run(
-        "run --kernel k --initrd=i --cmdline quiet --mem 2G --cpus 2 --balloon 512M "
-        "--api-sock s --backing thp --scatter-gather bit3 --log-level debug "
-        "--no-console --name web -d --deflate-on-oom --must-tell-host --virtio-discovery cmdline "
-        "--stats-interval 5 --free-page-reporting --prefault-on-deflate",
-        &o);
+    int rc = parse_run("run --kernel k --initrd=i --cmdline quiet --mem 2G --cpus 2 --balloon 512M "
+                       "--api-sock s --backing thp --scatter-gather bit3 --log-level debug "
+                       "--no-console --name web -d --deflate-on-oom --must-tell-host off "
+                       "--virtio-discovery cmdline "
+                       "--stats-interval 5 --free-page-reporting --prefault-on-deflate",
+                       &o);
     ck_assert_msg(rc == 0, "%s", err.text);
     ck_assert_str_eq(o.config.kernel_path, "k");
     ck_assert_str_eq(o.config.initrd_path, "i");
@@ -73,7 +73,7 @@ START_TEST(every_flag_reaches_its_field)
     ck_assert_uint_eq(o.config.balloon.target_bytes, 512 * MIB);
     ck_assert_int_eq(o.config.balloon.scatter_gather, BALLOON_SG_BIT3);
     ck_assert(o.config.balloon.deflate_on_oom);
-    ck_assert(o.config.balloon.must_tell_host);
+    ck_assert(!o.config.balloon.must_tell_host);
     ck_assert_uint_eq(o.config.balloon.stats_interval_s, 5);
     ck_assert(!o.config.balloon.free_page_hinting);
     ck_assert(o.config.balloon.free_page_reporting);
@@ -247,7 +247,7 @@ static const struct {
     {"run --no-console --no-console", "--no-console is given twice"},
     {"run --kernel a --foo --kernel b", "unknown or ambiguous option --foo"},
     {"run --deflate-on-oom", "--deflate-on-oom" NEEDS_BALLOON},
-    {"run --must-tell-host", "--must-tell-host" NEEDS_BALLOON},
+    {"run --must-tell-host off", "--must-tell-host" NEEDS_BALLOON},
     {"run --stats-interval 5", "--stats-interval" NEEDS_BALLOON},
     {"run --free-page-hinting", "--free-page-hinting" NEEDS_BALLOON},
     {"run --free-page-reporting", "--free-page-reporting" NEEDS_BALLOON},

@@ -57,7 +57,7 @@ START_TEST(every_key_reaches_its_field)
     parse_ok("{\"boot-source\":{\"kernel_image_path\":\"k\",\"initrd_path\":\"i\",\"boot_args\":"
              "\"quiet\"},\"machine-config\":{\"vcpu_count\":32,\"mem_size_mib\":16,\"backing\":"
              "\"thp\",\"virtio_discovery\":\"cmdline\"},\"balloon\":{\"amount_mib\":3,"
-             "\"deflate_on_oom\":true,\"scatter_gather\":\"bit3\",\"must_tell_host\":true}}");
+             "\"deflate_on_oom\":true,\"scatter_gather\":\"bit3\",\"must_tell_host\":false}}");
     ck_assert_str_eq(cfg.kernel_path, "k");
     ck_assert_str_eq(cfg.initrd_path, "i");
     ck_assert_str_eq(cfg.cmdline, "quiet");
@@ -68,7 +68,7 @@ START_TEST(every_key_reaches_its_field)
     ck_assert(cfg.has_balloon);
     ck_assert_uint_eq(cfg.balloon.target_bytes, 3 * MIB);
     ck_assert(cfg.balloon.deflate_on_oom);
-    ck_assert(cfg.balloon.must_tell_host);
+    ck_assert(!cfg.balloon.must_tell_host);
     ck_assert_int_eq(cfg.balloon.scatter_gather, BALLOON_SG_BIT3);
 }
 END_TEST

@@ -93,13 +93,14 @@ static const struct {
     {CFG_SECTION_BALLOON,
      "{'amount_mib':5,'deflate_on_oom':true,'stats_polling_interval_s':9,'free_page_reporting':"
      "true,'page_poison':false,'prefault_on_deflate':true,'scatter_gather':'bit3',"
-     "'must_tell_host':true}",
+     "'must_tell_host':false}",
      "{'amount_mib':5,'deflate_on_oom':true,'stats_polling_interval_s':9,'free_page_hinting':false,"
-     "'free_page_reporting':true,'scatter_gather':'bit3','must_tell_host':true,'page_poison':false,"
+     "'free_page_reporting':true,'scatter_gather':'bit3','must_tell_host':false,'page_poison':"
+     "false,"
      "'prefault_on_deflate':true}",
      "{'amount_mib':1,'deflate_on_oom':false}",
      "{'amount_mib':1,'deflate_on_oom':false,'stats_polling_interval_s':0,'free_page_hinting':"
-     "false,'free_page_reporting':false,'scatter_gather':'auto','must_tell_host':false,"
+     "false,'free_page_reporting':false,'scatter_gather':'auto','must_tell_host':true,"
      "'page_poison':false,'prefault_on_deflate':false}"},
     /* A logger's level alone has a default. */
     {CFG_SECTION_LOGGER,

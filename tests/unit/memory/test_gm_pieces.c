@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pieces of huge pages, against a model of one byte a page. */
+/* Pieces of 2 MiB, against a model of one byte a page. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,7 +178,7 @@ END_TEST
 
 Suite *gm_pieces_suite(void)
 {
-    Suite *suite = suite_create("memory: pieces of huge pages");
+    Suite *suite = suite_create("memory: pieces");
     TCase *tc = tcase_create("pieces");
     tcase_set_timeout(tc, 120);
     tcase_add_checked_fixture(tc, setup, teardown);
