@@ -66,6 +66,8 @@ static bool fails(const char *which)
 /* clang-format off */
 REPLACE(void *, mmap, (void *)-1,
         (void *addr, size_t len, int prot, int flags, int fd, off_t off), (addr, len, prot, flags, fd, off))
+REPLACE(int, access, -1, (const char *path, int mode), (path, mode))
+REPLACE(void *, dlopen, NULL, (const char *file, int mode), (file, mode))
 REPLACE(int, madvise, -1, (void *addr, size_t len, int advice), (addr, len, advice))
 REPLACE(int, memfd_create, -1, (const char *title, unsigned flags), (title, flags))
 REPLACE(int, ftruncate, -1, (int fd, off_t len), (fd, len))

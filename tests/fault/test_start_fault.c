@@ -49,6 +49,7 @@ static const struct {
     {"ioctl", EINVAL, 20},         {"mmap", ENOMEM, 3},          {"madvise", ENOMEM, 1},
     {"memfd_create", EMFILE, 1},   {"ftruncate", EFBIG, 1},      {"eventfd", EMFILE, 4},
     {"timerfd_create", EMFILE, 3}, {"epoll_create1", EMFILE, 2}, {"pthread_create", EAGAIN, 2},
+    {"access", ENOENT, 1},         {"dlopen", ENOENT, 1},
 };
 
 static int put(const struct vmp *vm, const char *path, const char *body, char *reply, size_t size)

@@ -41,9 +41,18 @@ struct api_socket {
  */
 int api_socket_open(const char *path, struct api_socket *out, struct err *err);
 
-/* Removes the file if it is still the one that was bound. Leaves fd, which the HTTP library closes,
- * alone. */
+/* Removes the file if it is still the one that was bound. Clients are not served by it any more,
+ * but those that have connected may be. */
 void api_socket_unlink(struct api_socket *socket);
+
+/* Closes it, and frees what it has. */
+void api_socket_close(struct api_socket *socket);
+
+/*
+ * Answers all who have connected with status 503 and that sentence, and hangs up, without the HTTP
+ * library. Who has not sent its request by now may not see the answer.
+ */
+void api_socket_refuse(const struct api_socket *socket, const char *sentence);
 
 /* One complete request. */
 struct api_request {
@@ -106,6 +115,7 @@ void api_stop_hinting(const struct api_request *request, struct api_reply *out);
 void api_get_hinting(const struct api_request *request, struct api_reply *out);
 
 struct MHD_Connection;
+struct api_library;
 
 /* A request that may wait. Zero-initialise. */
 struct api_wait {
@@ -117,7 +127,8 @@ struct api_wait {
 
 /* Those that do. */
 struct api_waits {
-    const struct api_target *target; /* borrowed; outlives this */
+    const struct api_target *target;   /* borrowed; outlives this */
+    const struct api_library *library; /* the same; loaded before the first that waits */
     struct ev_source *timer;
     ev_fn on_resumed;
     void *arg;
@@ -129,8 +140,9 @@ struct api_waits {
  * Calls on_resumed(arg) after connections were resumed: the library is to be run then. Returns 0 or
  * -errno of ev_timer_add(). The loop's thread, or before it runs, as all of these.
  */
-int api_waits_init(struct api_waits *waits, const struct api_target *target, struct ev_loop *loop,
-                   ev_fn on_resumed, void *arg);
+int api_waits_init(struct api_waits *waits, const struct api_target *target,
+                   const struct api_library *library, struct ev_loop *loop, ev_fn on_resumed,
+                   void *arg);
 
 /* Resumes what waits still, without a further call of on_resumed. Accepts a zeroed one. */
 void api_waits_finish(struct api_waits *waits);

@@ -25,9 +25,18 @@ struct api_server;
 #define API_BODY_LIMIT_MAX (1u << 20)
 
 /*
+ * Loads the HTTP library, which otherwise happens when the first client connects: for a process
+ * that could not do so any more by then (in a jail), and for one that wants to know whether it is
+ * there. Returns 0, or -ENOENT with a sentence. Any thread.
+ */
+int api_server_preload(struct err *err);
+
+/*
  * Binds path (mode 0600, refused when something is there already) and serves it on loop. target is
  * copied; what it points to, and loop, are borrowed and outlive the server. Returns 0 or -errno
  * with a sentence; nothing is left behind after an error. The loop's thread, or before it runs.
+ * Should the HTTP library be gone when the first client comes, that is logged, clients get status
+ * 503, and it is tried again.
  */
 int api_server_create(const char *path, const struct api_target *target, struct ev_loop *loop,
                       struct api_server **out_server, struct err *err);

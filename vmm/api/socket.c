@@ -2,6 +2,7 @@
 /* The file of the control socket: made with mode 0600, never over something else, removed only
  * while it is ours. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -99,6 +100,38 @@ void api_socket_unlink(struct api_socket *s)
     struct stat st;
     if (s->path != NULL && lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
         (void)unlink(s->path);
+}
+
+void api_socket_close(struct api_socket *s)
+{
+    fd_close(&s->fd);
     free(s->path);
     s->path = NULL;
+}
+
+/* Reads what is there of the request, since a client is told of bytes that nobody read instead. */
+static void refuse_client(int fd, const char *text, size_t len)
+{
+    char request[4096];
+    (void)recv(fd, request, sizeof(request), MSG_DONTWAIT);
+    (void)send(fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void api_socket_refuse(const struct api_socket *s, const char *sentence)
+{
+    struct api_reply reply = {0};
+    AUTO_FREE char *text = NULL;
+    api_reply_fault(&reply, 503, "%s", sentence);
+    AUTO_FREE char *body = reply.body;
+    int len = asprintf(&text,
+                       "HTTP/1.1 503 Service Unavailable\r\n"
+                       "Content-Type: application/json\r\nContent-Length: %zu\r\n"
+                       "Connection: close\r\n\r\n%s",
+                       body == NULL ? (size_t)0 : strlen(body), body == NULL ? "" : body);
+    for (unsigned i = 0; len > 0 && i <= BACKLOG; i++) {
+        AUTO_FD int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        refuse_client(fd, text, (size_t)len);
+    }
 }

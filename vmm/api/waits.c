@@ -4,20 +4,20 @@
  * timer looks whether there are any. The loop is never held up; without waiting requests no timer
  * runs.
  */
-#include <microhttpd.h>
 #include <poll.h>
 
 #include "vmm/api/api_priv.h"
+#include "vmm/api/library.h"
 #include "vmm/base/clock.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define CHECK_NS  (5 * NS_PER_MS)
 
 /* The library does not look at suspended connections, so that it cannot know. */
-static bool client_gone(struct MHD_Connection *connection)
+static bool client_gone(const struct api_library *library, struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        library->get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     if (info == NULL)
         return false;
     /* POLLHUP: closed, not only shut down for writing by one who still reads. */
@@ -30,7 +30,7 @@ static void resume(struct api_waits *waits, struct api_wait **link)
     struct api_wait *wait = *link;
     *link = wait->next;
     waits->count--;
-    MHD_resume_connection(wait->connection);
+    waits->library->resume_connection(wait->connection);
     wait->connection = NULL;
 }
 
@@ -44,7 +44,7 @@ static void check(void *arg)
     for (struct api_wait **link = &waits->first; *link != NULL;) {
         struct api_wait *wait = *link;
         if (stats.reports > wait->reports || now_ns >= wait->deadline_ns ||
-            client_gone(wait->connection))
+            client_gone(waits->library, wait->connection))
             resume(waits, link);
         else
             link = &wait->next;
@@ -55,10 +55,12 @@ static void check(void *arg)
         waits->on_resumed(waits->arg);
 }
 
-int api_waits_init(struct api_waits *waits, const struct api_target *target, struct ev_loop *loop,
-                   ev_fn on_resumed, void *arg)
+int api_waits_init(struct api_waits *waits, const struct api_target *target,
+                   const struct api_library *library, struct ev_loop *loop, ev_fn on_resumed,
+                   void *arg)
 {
-    *waits = (struct api_waits){.target = target, .on_resumed = on_resumed, .arg = arg};
+    *waits = (struct api_waits){
+        .target = target, .library = library, .on_resumed = on_resumed, .arg = arg};
     return ev_timer_add(loop, check, waits, &waits->timer);
 }
 
@@ -85,6 +87,6 @@ bool api_waits_add(struct api_waits *waits, struct api_wait *wait,
     };
     waits->first = wait;
     waits->count++;
-    MHD_suspend_connection(connection);
+    waits->library->suspend_connection(connection);
     return true;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/api/server.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/doctor_priv.h"
@@ -103,6 +104,16 @@ int doctor_print_json(const struct doctor *doctor, FILE *out)
     return rc < 0 ? -ENOMEM : 0;
 }
 
+/* Loaded only when a control socket has its first client, who is told late. */
+void doctor_examine_library(struct doctor *doctor)
+{
+    struct err err = {0};
+    if (api_server_preload(&err) == 0)
+        doctor_find(doctor, "control socket", DOCTOR_OK, NULL, "the HTTP library is there");
+    else
+        doctor_find(doctor, "control socket", DOCTOR_FAIL, NULL, "%.300s", err.text);
+}
+
 static int doctor_run(const struct cmd_line *line)
 {
     struct doctor doctor = {.root = "", .kvm_path = "/dev/kvm"};
@@ -112,6 +123,7 @@ static int doctor_run(const struct cmd_line *line)
     doctor_examine_memory(&doctor);
     doctor_examine_limits(&doctor);
     doctor_examine_guests(&doctor);
+    doctor_examine_library(&doctor);
     if (!cmd_given(line, OPT_JSON))
         doctor_print(&doctor, colour, cmd_help_width(stdout), stdout);
     else if (doctor_print_json(&doctor, stdout) < 0)

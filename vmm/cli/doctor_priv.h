@@ -39,6 +39,7 @@ void doctor_examine_kvm(struct doctor *doctor);
 void doctor_examine_memory(struct doctor *doctor);
 void doctor_examine_limits(struct doctor *doctor);
 void doctor_examine_guests(struct doctor *doctor);
+void doctor_examine_library(struct doctor *doctor);
 /* Really gives memory back, and looks whether it went. */
 void doctor_examine_return(struct doctor *doctor);
 

@@ -210,13 +210,23 @@ static void *run(void *arg)
     return NULL;
 }
 
-void fixture_start(void)
+void fixture_open(void)
 {
     struct err err = {0};
     int rc = api_server_create(fx.path, &fx.target, fx.loop, &fx.server, &err);
     ck_assert_msg(rc == 0, "%s", err.text);
+}
+
+void fixture_run(void)
+{
     ck_assert_int_eq(pthread_create(&fx.thread, NULL, run, NULL), 0);
     fx.running = true;
+}
+
+void fixture_start(void)
+{
+    fixture_open();
+    fixture_run();
 }
 
 void fixture_stop(void)

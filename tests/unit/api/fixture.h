@@ -46,6 +46,11 @@ void fixture_teardown(void);
 void fixture_start(void);
 void fixture_stop(void);
 
+/* The two halves of fixture_start(): from the first on clients can connect, from the second on they
+ * are served. */
+void fixture_open(void);
+void fixture_run(void);
+
 /* One request that must be answered, whatever with. */
 void fixture_ask(const char *method, const char *path, const char *body, struct api_response *out);
 
@@ -64,6 +69,7 @@ char *fixture_raw(const void *bytes, size_t len);
 int fixture_connect(void);
 
 Suite *client_suite(void);
+Suite *library_suite(void);
 Suite *limits_suite(void);
 Suite *conn_suite(void);
 Suite *refresh_suite(void);

@@ -38,6 +38,7 @@ static const struct doctor_finding *finding(const char *name)
     doctor_examine_memory(&doctor);
     doctor_examine_limits(&doctor);
     doctor_examine_guests(&doctor);
+    doctor_examine_library(&doctor);
     doctor_examine_return(&doctor);
     for (unsigned i = 0; i < doctor.n; i++) {
         if (strcmp(doctor.findings[i].name, name) == 0)
@@ -55,6 +56,7 @@ static const struct {
     const char *mend;
 } hosts[] = {
     {"/x", "", "memory", DOCTOR_OK, "4096 MiB available of 8192 MiB", ""},
+    {"/x", "", "control socket", DOCTOR_OK, "the HTTP library is there", ""},
     {"/proc/meminfo", "MemTotal: 8388608 kB\nMemAvailable: 1024 kB\n", "memory", DOCTOR_WARN,
      "1 MiB available of 8192 MiB: hardly enough for a guest", ""},
     {"/proc/meminfo", "nonsense\n", "memory", DOCTOR_WARN, "/proc/meminfo: Invalid argument", ""},
