@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Guest memory filled from files. */
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -46,7 +47,21 @@ static int send_pages(struct transfer *t)
     return 0;
 }
 
-/* Through the mapping, for backing that cannot be written to (hugetlb). */
+/*
+ * Only a fault brings a transparent huge page, a write to the memfd small ones: reading through the
+ * mapping takes a third of the time then, and the guest's kernel lies on huge pages. With small
+ * pages it would take twice the time.
+ */
+static bool by_huge_pages(const struct gm *gm, struct gm_range to)
+{
+    const char *obstacle;
+    if (gm->backing != GM_BACKING_THP || to.len_bytes < GM_HUGE_SIZE)
+        return false;
+    gm_thp_obstacle(&obstacle);
+    return obstacle == NULL;
+}
+
+/* Through the mapping, also for backing that cannot be written to (hugetlb). */
 static int read_pages(struct transfer *t)
 {
     while (t->to.len_bytes > 0) {
@@ -76,7 +91,7 @@ int gm_read_file(const struct gm *gm, struct gm_range r, int fd, uint64_t offset
         if (!gm_range_clip(r, t.region->range, &t.to))
             continue;
         t.offset += (off_t)(t.to.start - r.start);
-        int rc = send_pages(&t);
+        int rc = by_huge_pages(gm, t.to) ? 0 : send_pages(&t);
         if (rc == 0)
             rc = read_pages(&t);
         if (rc < 0)
