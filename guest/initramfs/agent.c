@@ -244,6 +244,7 @@ static const struct {
     {"soak", soak_command,
      "start SEED MIB THREADS | check | stop: patterns in memory that comes and goes"},
     {"balloon_stats", cmd_balloon_stats, "the counters of the sg driver"},
+    {"balloon_interrupts", driver_interrupts, "how many the balloon sent so far"},
     {"load", driver_load, "sg|stock [PARAMETER=VALUE...]: gives the balloon to that driver"},
     {"unload", driver_unload, "takes it away again"},
     {"cat", cmd_cat, "FILE: its lines, each after a '|'"},

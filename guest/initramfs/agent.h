@@ -33,9 +33,13 @@ bool boot_cmdline_value(const char *key, char *out, unsigned size);
 /* Loads /lib/modules/<name>.ko with these parameters. Returns 0 or -errno. */
 int boot_load_module(const char *name, const char *params);
 
-/* driver.c: the commands load and unload, each with its arguments as one string; they answer. */
+/*
+ * driver.c: the commands load, unload and balloon_interrupts, each with its arguments as one
+ * string; they answer.
+ */
 void driver_load(const char *args);
 void driver_unload(const char *args);
+void driver_interrupts(const char *args);
 /* Gives the balloon to the driver that the kernel's command line names. */
 void driver_start_chosen(void);
 

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "agent.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -194,6 +195,64 @@ void driver_unload(const char *args)
         }
     }
     agent_error("no balloon driver is loaded");
+}
+
+/* Whether a line of /proc/interrupts names the device: as "virtio1", "virtio1-config", or among
+ * others. */
+static bool names_device(const char *line, const char *device)
+{
+    const char *at = strstr(line, device);
+
+    return at != NULL && at > line && at[-1] == ' ' && !isdigit((unsigned char)at[strlen(device)]);
+}
+
+/* The sum of a line's figures, of which there is one for each CPU. */
+static unsigned long long count_line(const char *line)
+{
+    unsigned long long sum = 0;
+    const char *at = strchr(line, ':');
+    char *end;
+
+    while (at != NULL) {
+        unsigned long long n = strtoull(at + 1, &end, 10);
+        if (end == at + 1 || *end != ' ')
+            break;
+        sum += n;
+        at = end;
+    }
+    return sum;
+}
+
+/* Returns 1: it has answered. */
+static int answer_interrupts(const char *device, const char *driver, const char *module)
+{
+    FILE *interrupts = fopen("/proc/interrupts", "re");
+    unsigned long long sum = 0;
+    char *line = NULL;
+    size_t size = 0;
+
+    (void)driver;
+    (void)module;
+    if (interrupts == NULL) {
+        agent_error("/proc/interrupts: %s", strerror(errno));
+        return 1;
+    }
+    while (getline(&line, &size, interrupts) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        if (names_device(line, device))
+            sum += count_line(line);
+    }
+    free(line);
+    fclose(interrupts);
+    agent_ok("interrupts=%llu", sum);
+    return 1;
+}
+
+void driver_interrupts(const char *args)
+{
+    (void)args;
+    if (each_balloon(answer_interrupts, NULL) == 0)
+        agent_error("there is no balloon");
 }
 
 /* Drivers that are part of the kernel have taken the balloon long before anybody could choose. */
