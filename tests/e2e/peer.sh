@@ -6,6 +6,8 @@
 # The nested ground has no QEMU in it.
 # shellcheck source=tests/e2e/lib.sh
 . "$LAB/lib.sh"
+# shellcheck source=tests/e2e/qemu.sh
+. "$LAB/qemu.sh"
 scenario=peer
 
 mem_mib=8192
@@ -14,61 +16,18 @@ touch_mib=7600
 # Milliseconds are lost in a busy machine's noise, which only adds: the least of so many counts. Seconds are not.
 runs=5
 
-# QEMU's control channel (QMP) is a pair of pipes, one JSON object a line.
-qmp() { printf '%s\n' "$1" >&8; }
-qmp_actual() {
-    qmp '{"execute":"query-balloon"}'
-    sed -n 's/.*"actual": *\([0-9]*\).*/\1/p' "$WORK/qmp.log" | tail -n 1
-}
-qemu_gone() { ! kill -0 "$qemu_pid" 2>/dev/null; }
-qemu_said() { grep -aqE "^@ $1" "$WORK/qemu.out" || qemu_gone; }
-qemu_reached() { [ "$(qmp_actual)" = "$1" ]; }
-
-qemu_end() {
-    kill -KILL "$qemu_pid" 2>/dev/null
-    wait "$qemu_pid" 2>/dev/null
-    kill "$reader_pid" 2>/dev/null
-    wait "$reader_pid" 2>/dev/null
-    exec 8>&-
-}
-
-qemu_start() {
-    rm -f "$WORK"/qmp.* "$WORK"/qemu.*
-    mkfifo "$WORK/qmp.in" "$WORK/qmp.out" "$WORK/qemu.in"
-    : >"$WORK/qemu.out"
-    qemu-system-x86_64 -accel kvm -M microvm -cpu host,arch-capabilities=off -smp 1 -m $mem_mib -nodefaults -no-user-config -nographic \
-        -object memory-backend-memfd,id=ram,size=${mem_mib}M,share=on -machine memory-backend=ram \
-        -device virtio-balloon-device -serial stdio \
-        -chardev "pipe,id=qmp,path=$WORK/qmp" -mon chardev=qmp,mode=control \
-        -kernel "$KERNEL" -initrd "$INITRD" -append "$CMDLINE aerostat.driver=stock" \
-        <>"$WORK/qemu.in" >"$WORK/qemu.out" 2>"$WORK/qemu.err" &
-    qemu_pid=$!
-    cat "$WORK/qmp.out" >"$WORK/qmp.log" &
-    reader_pid=$!
-    exec 8<>"$WORK/qmp.in"
-    qmp '{"execute":"qmp_capabilities"}'
-    within 30 qemu_said ready && ! qemu_gone && return 0
-    fail "QEMU's guest did not get ready: $(tail -n 3 "$WORK/qemu.err" "$WORK/qemu.out")"
-    return 1
-}
-
-# Appends "qemu PHASE inflate|deflate MICROSECONDS" to the rows: until QEMU's own "actual" has followed; polled every 50 ms.
-qemu_balloon() { # PHASE DIRECTION MIB
-    local begin
-    begin=$(now_ms)
-    qmp "{\"execute\":\"balloon\",\"arguments\":{\"value\":$(((mem_mib - $3) << 20))}}"
-    if ! within 120 qemu_reached $(((mem_mib - $3) << 20)); then
-        fail "QEMU's balloon did not get to $3 MiB in 120 s; it is at $(qmp_actual) bytes"
-        return 1
-    fi
-    echo "qemu $1 $2 $((($(now_ms) - begin) * 1000)) -" >>"$rows"
-    note "QEMU, stock driver, $1: $2 $(($(now_ms) - begin)) ms"
+# Appends "WHO PHASE inflate|deflate MICROSECONDS NOTIFICATIONS" to the rows: until QEMU's own "actual" has followed.
+theirs() { # PHASE DIRECTION MIB
+    local before
+    before=$(qemu_notifications "$2")
+    qemu_balloon "$3" 120 || return
+    echo "qemu $1 $2 $((took_ns / 1000)) $(($(qemu_notifications "$2") - before))" >>"$rows"
+    note "QEMU, stock driver, $1: $2 $((took_ns / 1000)) us"
 }
 
 measure_qemu() {
-    qemu_start && sleep 1 && qemu_balloon idle inflate $ask_mib && qemu_balloon idle deflate 0 || return
-    printf 'touch %s\n' $touch_mib >"$WORK/qemu.in"
-    within 120 qemu_said 'ok touched' && ! qemu_gone && qemu_balloon touched inflate $ask_mib
+    qemu_start qemu $mem_mib && sleep 1 && theirs idle inflate $ask_mib && theirs idle deflate 0 || return
+    ask 120 "touch $touch_mib" && theirs touched inflate $ask_mib
 }
 
 # The same for Aerostat, with the notifications; by its own clock of the change.
@@ -122,7 +81,7 @@ faster() {
 rows=$WORK/rows
 : >"$rows"
 measure_qemu
-qemu_end
+[ -z "$vm_pid" ] || vm_kill
 for driver in stock sg; do
     measure_ours $driver
     [ -z "$vm_pid" ] || vm_kill
