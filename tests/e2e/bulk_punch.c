@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bulk_punch PID BYTES: takes the end of a guest's memory file away, of which so many bytes are
- * populated, in one call, under a monitor that stands still and has it mapped as before; prints
- * "ns=N freed_bytes=N". That is what the host's kernel takes at least to get such memory back. The
- * guest does not survive it: the monitor stays stopped, for the caller to kill.
+ * bulk_punch PID BYTES: takes so many populated bytes of a guest's memory away, in one call for
+ * each file that it consists of, under a monitor that stands still and has it mapped as before;
+ * prints "ns=N freed_bytes=N calls=N". That is what the host's kernel takes at least to get such
+ * memory back. The guest does not survive it: the monitor stays stopped, for the caller to kill.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -20,6 +20,14 @@
 
 #define BLOCK_SIZE 512
 #define TRIES      1000
+#define FILES_MAX  8
+
+struct file {
+    int fd;
+    ino_t inode;
+    off_t size;
+    off_t start; /* from here to the end it is taken away; size: not at all */
+};
 
 static bool is_memfd(const char *path)
 {
@@ -29,30 +37,34 @@ static bool is_memfd(const char *path)
     return n >= (ssize_t)strlen(prefix) && memcmp(target, prefix, strlen(prefix)) == 0;
 }
 
-/* The largest memfd that the process has; -1 if it has none. */
-static int open_memory(const char *pid, struct stat *out)
+static bool is_known(const struct file *files, int n, ino_t inode)
+{
+    for (int i = 0; i < n; i++)
+        if (files[i].inode == inode)
+            return true;
+    return false;
+}
+
+/* Returns how many memfds the process has. */
+static int open_memory(const char *pid, struct file *files)
 {
     char path[300];
-    int found = -1;
+    int n = 0;
     (void)snprintf(path, sizeof(path), "/proc/%s/fd", pid);
     DIR *fds = opendir(path);
     if (fds == NULL)
-        return -1;
-    for (struct dirent *entry; (entry = readdir(fds)) != NULL;) {
+        return 0;
+    for (struct dirent *entry; n < FILES_MAX && (entry = readdir(fds)) != NULL;) {
         struct stat st;
         (void)snprintf(path, sizeof(path), "/proc/%s/fd/%s", pid, entry->d_name);
-        if (!is_memfd(path) || stat(path, &st) < 0 || (found >= 0 && st.st_size <= out->st_size))
+        if (!is_memfd(path) || stat(path, &st) < 0 || is_known(files, n, st.st_ino))
             continue;
         int fd = open(path, O_RDWR | O_CLOEXEC);
-        if (fd < 0)
-            continue;
-        if (found >= 0)
-            (void)close(found);
-        found = fd;
-        *out = st;
+        if (fd >= 0)
+            files[n++] = (struct file){.fd = fd, .inode = st.st_ino, .size = st.st_size};
     }
     (void)closedir(fds);
-    return found;
+    return n;
 }
 
 /* The state of a thread, as in /proc/PID/stat; 0 when it has none any more. */
@@ -94,51 +106,85 @@ static bool stop(const char *pid)
     return all_stopped(pid);
 }
 
-/* Where so many populated bytes lie before the end of the file; -1 if there are not so many. */
-static off_t find_start(int fd, const struct stat *st, off_t len)
+static off_t populated(const struct file *file)
 {
-    off_t skip = st->st_blocks * BLOCK_SIZE - len;
+    struct stat st;
+    return fstat(file->fd, &st) == 0 ? st.st_blocks * BLOCK_SIZE : 0;
+}
+
+/* Where a file begins once so many populated bytes of it are left out; its size if there are none
+ * behind. */
+static off_t skip_populated(const struct file *file, off_t skip)
+{
     off_t end = 0;
-    if (skip < 0)
-        return -1;
     for (;;) {
-        off_t data = lseek(fd, end, SEEK_DATA);
-        end = data < 0 ? data : lseek(fd, data, SEEK_HOLE);
+        off_t data = lseek(file->fd, end, SEEK_DATA);
+        end = data < 0 ? data : lseek(file->fd, data, SEEK_HOLE);
         if (end < 0)
-            return -1;
+            return file->size;
         if (end - data > skip)
             return data + skip;
         skip -= end - data;
     }
 }
 
+/* Chooses what to take away, from the last file on. Returns whether there is so much. */
+static bool choose(struct file *files, int n, off_t len)
+{
+    for (int i = n - 1; i >= 0; i--) {
+        off_t there = populated(&files[i]);
+        off_t take = there < len ? there : len;
+        files[i].start = take > 0 ? skip_populated(&files[i], there - take) : files[i].size;
+        len -= take;
+    }
+    return len == 0;
+}
+
+/* Returns how many calls it took; -1 if one failed. */
+static int punch(const struct file *files, int n)
+{
+    int calls = 0;
+    for (int i = 0; i < n; i++) {
+        if (files[i].start == files[i].size)
+            continue;
+        if (fallocate(files[i].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, files[i].start,
+                      files[i].size - files[i].start) < 0)
+            return -1;
+        calls++;
+    }
+    return calls;
+}
+
+static off_t all_populated(const struct file *files, int n)
+{
+    off_t sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += populated(&files[i]);
+    return sum;
+}
+
 int main(int argc, char **argv)
 {
-    struct stat before = {0};
-    struct stat after;
+    struct file files[FILES_MAX];
     if (argc != 3) {
         (void)fprintf(stderr, "usage: bulk_punch PID BYTES\n");
         return 2;
     }
-    off_t len = (off_t)strtoll(argv[2], NULL, 10);
-    int fd = open_memory(argv[1], &before);
-    off_t start = -1;
-    if (fd >= 0 && stop(argv[1]) && fstat(fd, &before) == 0)
-        start = find_start(fd, &before, len);
-    if (start < 0) {
+    int n = open_memory(argv[1], files);
+    if (!stop(argv[1]) || !choose(files, n, (off_t)strtoll(argv[2], NULL, 10))) {
         (void)fprintf(stderr, "bulk_punch: process %s does not stand still with so much memory\n",
                       argv[1]);
         return 1;
     }
+    off_t before = all_populated(files, n);
     uint64_t begin = clock_mono_ns();
-    int rc =
-        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, before.st_size - start);
+    int calls = punch(files, n);
     uint64_t took = clock_mono_ns() - begin;
-    if (rc < 0 || fstat(fd, &after) < 0) {
+    if (calls < 0) {
         perror("bulk_punch: fallocate");
         return 1;
     }
-    (void)printf("ns=%" PRIu64 " freed_bytes=%" PRIu64 "\n", took,
-                 (uint64_t)(before.st_blocks - after.st_blocks) * BLOCK_SIZE);
+    (void)printf("ns=%" PRIu64 " freed_bytes=%jd calls=%d\n", took,
+                 (intmax_t)(before - all_populated(files, n)), calls);
     return 0;
 }

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=dash disable=SC2317  # functions are called through within
 # What it takes to have a Linux guest give memory back, and to return it: QEMU's balloon and ours with the stock driver, ours
-# with chains, and one call of fallocate over the same memory of such a guest. The subjects take turns, each with a fresh
+# with chains, and fallocate over the same memory of such a guest at once. The subjects take turns, each with a fresh
 # guest. One JSON object for each measurement, then a table; asserts nothing about time. Not part of the tests.
 #
 #   MEASURE=quick|full   how much (default: quick)
 #   CASES="MEM_MIB:ASK_MIB:4k|thp:idle|populated ..."   instead of those
 #   ROUNDS=N  PEER_ROUNDS=N   turns, and in how many of them the stock driver has one
+#   BUDGET_S=N           seconds after which each case has one turn only (default: 200 where it is to be quick)
 #   MEASURE_JSONL=FILE   where the objects go (default: among the rest of the output, as lines that begin with '{"part"')
 #
 # QEMU's guest and the limit are measured on the direct ground alone; on the nested one there are ratios of ours only.
@@ -29,7 +30,7 @@ choose_cases() {
         ;;
     *-quick)
         cases=${CASES:-$eight:4k:idle $eight:thp:populated $eight:4k:populated}
-        rounds=${ROUNDS:-2} peer_rounds=${PEER_ROUNDS:-1}
+        rounds=${ROUNDS:-2} peer_rounds=${PEER_ROUNDS:-1} budget_s=${BUDGET_S:-200}
         ;;
     *)
         cases=
@@ -62,13 +63,13 @@ set_host() { # BACKING
 # The monitor's or QEMU's thread that runs the guest's only CPU.
 vcpu_thread() { grep -lE '^(vcpu0|CPU 0/KVM)$' "/proc/$vm_pid"/task/*/comm | sed 's,/comm$,,; s,.*/,,'; }
 
-# The file behind the guest's memory: that of the largest shared mapping.
-memory_file() {
-    awk '/^[0-9a-f]+-[0-9a-f]+ / { range = $1; shared = substr($2, 4, 1) == "s" }
-        $1 == "Size:" && shared && $2 > most { most = $2; found = range }
-        END { print found }' "/proc/$vm_pid/smaps"
+# The files behind the guest's memory, by a mapping of each.
+memory_files() {
+    awk '/^[0-9a-f]+-[0-9a-f]+ / { found = $2 ~ /s$/ && /\/memfd:|\/dev\/zero / && !($5 in seen); range = $1; inode = $5 }
+        $1 == "Size:" && found && $2 >= 65536 { seen[inode]; print "/proc/'"$vm_pid"'/map_files/" range }' "/proc/$vm_pid/smaps"
 }
-memory_blocks() { stat -L -c %b "/proc/$vm_pid/map_files/$mapping"; }
+# shellcheck disable=SC2086  # words
+memory_blocks() { stat -L -c %b $files | awk '{ sum += $1 } END { printf "%.0f\n", sum }'; }
 
 # As the host sees it: "exits vcpu_ns others_ns bytes", the last of memory held, below zero; "-" for what is not to be had.
 host_figures() {
@@ -154,14 +155,14 @@ start() { # SUBJECT
     qemu) qemu_start qemu "$mem_mib" "$backing" ;;
     limit) vm_start limit sg --mem "${mem_mib}M" --cpus 1 --balloon 0M ;;
     *) vm_start "$1" "$1" --mem "${mem_mib}M" --cpus 1 --balloon 0M ;;
-    esac && mapping=$(memory_file) && sleep 1
+    esac && files=$(memory_files) && sleep 1
 }
 
 # The guest is at its end then.
 bulk() {
     "$bulk_punch" "$vm_pid" $((ask_mib << 20)) >"$WORK/bulk" 2>&1 || fail "$(cat "$WORK/bulk")"
     # shellcheck disable=SC2046  # words
-    set -- $(sed -n 's/^ns=\([0-9]*\) freed_bytes=\([0-9]*\)$/\1 \2/p' "$WORK/bulk")
+    set -- $(sed -n 's/^ns=\([0-9]*\) freed_bytes=\([0-9]*\) .*/\1 \2/p' "$WORK/bulk")
     [ $# -eq 2 ] && keep limit inflate "$1" null null null "$2" null null null null null null
 }
 
@@ -190,6 +191,10 @@ measure() { # MEM ASK BACKING MEMORY
     fi
     round=0
     while [ $round -lt "$rounds" ]; do
+        if [ $round -gt 0 ] && [ $(($(now_ms) - begin_ms)) -gt $((${budget_s:-86400} * 1000)) ]; then
+            note "$* has $round of $rounds rounds: $budget_s s have passed"
+            return
+        fi
         for subject in $(subjects); do
             turn "$subject"
         done
@@ -289,6 +294,7 @@ rows=$WORK/rows
 : >"$rows"
 shmem_was=$(sed 's/.*\[\(.*\)\].*/\1/' $shmem_setting)
 trap end_measuring EXIT
+begin_ms=$(now_ms)
 open_counters
 choose_cases
 for case in $cases; do
