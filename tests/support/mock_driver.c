@@ -88,8 +88,20 @@ void mock_driver_init(struct mock_driver *d, struct vmmio *transport, const stru
     d->irq_fd = irq_fd;
 }
 
+void mock_driver_init_remote(struct mock_driver *d, const struct mock_registers *registers,
+                             void *arg, const struct gm *gm)
+{
+    memset(d, 0, sizeof(*d));
+    d->registers = registers;
+    d->registers_arg = arg;
+    d->gm = gm;
+    d->irq_fd = -1;
+}
+
 uint32_t mock_read32(struct mock_driver *d, uint64_t offset)
 {
+    if (d->transport == NULL)
+        return d->registers->read32(d->registers_arg, offset);
     uint32_t value;
     vmmio_read(d->transport, offset, &value, sizeof(value));
     return le32toh(value);
@@ -97,6 +109,10 @@ uint32_t mock_read32(struct mock_driver *d, uint64_t offset)
 
 void mock_write32(struct mock_driver *d, uint64_t offset, uint32_t value)
 {
+    if (d->transport == NULL) {
+        d->registers->write32(d->registers_arg, offset, value);
+        return;
+    }
     value = htole32(value);
     vmmio_write(d->transport, offset, &value, sizeof(value));
 }

@@ -63,8 +63,16 @@ struct mock_vq {
     uint16_t next[VQ_SIZE_LIMIT];      /* the driver's own copy of the links */
 };
 
+/* The way to the registers of a device that is no struct vmmio of this process. All set. */
+struct mock_registers {
+    uint32_t (*read32)(void *arg, uint64_t offset);
+    void (*write32)(void *arg, uint64_t offset, uint32_t value);
+};
+
 struct mock_driver {
-    struct vmmio *transport; /* borrowed, as are gm and irq_fd */
+    struct vmmio *transport; /* borrowed, as are gm and irq_fd; NULL: registers instead */
+    const struct mock_registers *registers;
+    void *registers_arg;
     const struct gm *gm;
     int irq_fd;
     uint64_t features; /* negotiated */
@@ -74,6 +82,13 @@ struct mock_driver {
 /* irq_fd: the eventfd that the transport was created with. Does not touch the device. */
 void mock_driver_init(struct mock_driver *d, struct vmmio *transport, const struct gm *gm,
                       int irq_fd);
+
+/*
+ * The same for a device elsewhere whose guest RAM is gm too: all but the calls that take interrupts
+ * or look into the transport. registers and arg are borrowed.
+ */
+void mock_driver_init_remote(struct mock_driver *d, const struct mock_registers *registers,
+                             void *arg, const struct gm *gm);
 
 /* Registers. */
 uint32_t mock_read32(struct mock_driver *d, uint64_t offset);
