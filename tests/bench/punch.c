@@ -137,7 +137,7 @@ static bool run_form(struct bench *b, unsigned form)
             return false;
     } else {
         struct rig_plan plan = plan_of(b->options, form);
-        rig_run(b->gm, &plan, &result);
+        rig_run(b->gm, &plan, NULL, &result);
     }
     b->cpu_ns[form][b->n[form]] = result.time.cpu_ns;
     b->wall_ns[form][b->n[form]++] = result.time.wall_ns;

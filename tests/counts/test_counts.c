@@ -130,7 +130,7 @@ START_TEST(a_gib_takes_as_many_calls_and_notifications_as_its_form_asks_for)
     plan.queue_size = 1024;
     struct gm *gm = rig_ram_create(GIB / plan.run_bytes * plan.pitch_bytes, c->backing);
     ck_assert_ptr_nonnull(gm);
-    rig_run(gm, &plan, &result);
+    rig_run(gm, &plan, NULL, &result);
     gm_destroy(gm);
 
     const struct balloon_info *info = &result.info;

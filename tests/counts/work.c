@@ -36,7 +36,7 @@ int main(int argc, char **argv)
                                   .in_flight = 1,
                                   .queue_size = 1024};
     struct rig_result result;
-    rig_run(gm, &plan, &result);
+    rig_run(gm, &plan, NULL, &result);
     const struct balloon_info *info = &result.info;
     printf("%s: %llu descriptors of %llu bytes, %llu calls\n", argv[1],
            (unsigned long long)info->inflate.descriptors, (unsigned long long)bytes,
