@@ -73,8 +73,9 @@ static bool allow_huge_shmem(bool may_change, struct change *out)
         memcpy(out->shmem_enabled, before, sizeof(before));
         return true;
     }
-    printf("thp: skipped: %s is \"%s\"; set it to \"advise\", or give --set-host as root\n",
-           SHMEM_ENABLED, obstacle);
+    (void)fprintf(stderr,
+                  "thp: skipped: %s is \"%s\"; set it to \"advise\", or give --set-host as root\n",
+                  SHMEM_ENABLED, obstacle);
     return false;
 }
 
@@ -101,9 +102,11 @@ static bool fill_pool(uint64_t bytes, bool may_change, struct change *out)
         if (pool_spare() >= needed)
             return true;
     }
-    printf("hugetlb-2m: skipped: %" PRIu64 " pages of 2 MiB are needed, the pool has %" PRIu64
-           " to spare; raise vm.nr_hugepages, or give --set-host as root\n",
-           needed, pool_spare());
+    (void)fprintf(stderr,
+                  "hugetlb-2m: skipped: %" PRIu64
+                  " pages of 2 MiB are needed, the pool has %" PRIu64
+                  " to spare; raise vm.nr_hugepages, or give --set-host as root\n",
+                  needed, pool_spare());
     return false;
 }
 

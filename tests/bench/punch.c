@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Benchmark: what it costs to take populated memory through the balloon, beside one fallocate(2)
- * over the same memory, which is the least that any balloon can cost.
+ * Benchmark: what it costs to take memory through the balloon, beside one fallocate(2) over the
+ * same memory, which is the least that any balloon can cost, and beside QEMU's balloon on it.
  *
- * Each round populates the memory anew for each form; all forms take turns in one run, so that
- * noise falls on all of them. Nothing sleeps, so that the processor time is what a quiet machine
- * takes; ratios are of its medians.
+ * Each round makes the memory anew for each form; all forms take turns in one run, each of ours
+ * before QEMU's, so that noise falls on all of them. Nothing of ours sleeps, so that the processor
+ * time is what a quiet machine takes; QEMU's is that of its process. Where the memory is populated
+ * it is mapped by the process that frees it, as that of a running guest is.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -14,199 +16,218 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "tests/bench/host.h"
-#include "tests/bench/rig.h"
+#include "tests/bench/peer.h"
+#include "tests/bench/series.h"
 #include "vmm/base/num.h"
 
-#define ROUNDS_MAX 101
+#define N_BACKINGS 3u
 
 struct options {
     uint64_t size_bytes;
     unsigned rounds;
     uint16_t queue_size;
-    const char *only; /* a form beside the limit; NULL: all */
+    enum form_set set;
+    bool named;         /* --only was given: */
+    bool only[N_FORMS]; /* these and the limit */
     bool json;
     bool set_host;
-    bool skip[3]; /* by backing */
+    bool no_counts;
+    bool no_qemu;
+    bool skip_backing[N_BACKINGS];
+    bool skip_memory[2]; /* untouched, populated */
 };
 
-static const char *const backing_names[] = {
-    [GM_BACKING_4K] = "4k", [GM_BACKING_THP] = "thp", [GM_BACKING_HUGETLB_2M] = "hugetlb-2m"};
-
-/* The first is the limit, the second what page numbers are compared to. */
-static const struct rig_plan forms[] = {
-    {.name = "one fallocate"},
-    {.name = "sg 2M", .chains = true, .run_bytes = 2 * MIB, .items = 512, .in_flight = 2},
-    {.name = "sg 4M", .chains = true, .run_bytes = 4 * MIB, .items = 512, .in_flight = 2},
-    {.name = "sg 64M", .chains = true, .run_bytes = 64 * MIB, .items = 512, .in_flight = 2},
-    {.name = "sg 1G", .chains = true, .run_bytes = GIB, .items = 512, .in_flight = 2},
-    {.name = "sg 2M shuffled",
-     .chains = true,
-     .shuffled = true,
-     .run_bytes = 2 * MIB,
-     .items = 512,
-     .in_flight = 2},
-    {.name = "sg 2M one by one",
-     .chains = true,
-     .shuffled = true,
-     .run_bytes = 2 * MIB,
-     .items = 1,
-     .in_flight = 1},
-    {.name = "sg 4K", .chains = true, .run_bytes = 4 * KIB, .items = 512, .in_flight = 2},
-    {.name = "pfn 2M runs", .shuffled = true, .run_bytes = 2 * MIB, .items = 256, .in_flight = 1},
-    {.name = "pfn 2M runs, 16 in flight",
-     .shuffled = true,
-     .run_bytes = 2 * MIB,
-     .items = 256,
-     .in_flight = 16},
-    {.name = "pfn shuffled", .shuffled = true, .run_bytes = 4 * KIB, .items = 256, .in_flight = 1},
-};
-
-#define LIMIT   0u
-#define SG      1u
-#define N_FORMS ARRAY_LEN(forms)
-
-/* What one backing's rounds are run with, and what came of them. */
+/* One backing's run. */
 struct bench {
     const struct options *options;
     enum gm_backing backing;
     struct gm *gm;
-    uint64_t cpu_ns[N_FORMS][ROUNDS_MAX];
-    uint64_t wall_ns[N_FORMS][ROUNDS_MAX];
-    struct balloon_info last[N_FORMS];
-    unsigned n[N_FORMS];
+    bool qemu;   /* there is one */
+    bool counts; /* system calls can be counted */
+    struct table *table;
 };
 
-static bool run_limit(const struct bench *b, struct rig_result *out)
+static int punch_all(const struct bench *b)
 {
     struct gm_region region = gm_region_at(b->gm, 0);
-    uint64_t before;
-    uint64_t after;
-    if (gm_allocated_bytes(b->gm, &before) < 0)
-        return false;
-    struct rig_time start = rig_now();
-    int ret = fallocate(region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)RIG_DATA,
-                        (off_t)b->options->size_bytes);
-    out->time = rig_between(start, rig_now());
-    if (ret < 0 || gm_allocated_bytes(b->gm, &after) < 0)
-        return false;
-    out->info = (struct balloon_info){
-        .punch_calls = 1, .punch_ns = out->time.wall_ns, .freed_bytes = sub_sat_u64(before, after)};
-    return true;
+    return fallocate(region.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)RIG_DATA,
+                     (off_t)b->options->size_bytes) == 0
+               ? 0
+               : -errno;
 }
 
-/* As much of this memory as whole runs cover. */
-static struct rig_plan plan_of(const struct options *options, unsigned form)
-{
-    struct rig_plan plan = forms[form];
-    plan.queue_size = options->queue_size;
-    plan.pitch_bytes = plan.run_bytes;
-    plan.size_bytes = align_down(options->size_bytes, plan.run_bytes);
-    /* As many descriptors as two chains in flight leave room for. */
-    if (plan.chains && plan.items > 1)
-        plan.items = plan.queue_size / plan.in_flight;
-    return plan;
-}
-
-static bool is_form(const char *name)
-{
-    for (unsigned i = 0; i < N_FORMS; i++) {
-        if (strcmp(forms[i].name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool is_wanted(const struct options *options, unsigned form)
-{
-    return form == LIMIT ||
-           ((options->only == NULL || strcmp(forms[form].name, options->only) == 0) &&
-            forms[form].run_bytes <= options->size_bytes);
-}
-
-static bool run_form(struct bench *b, unsigned form)
+static int make_memory(const struct bench *b)
 {
     const struct gm_range data = {.start = RIG_DATA, .len_bytes = b->options->size_bytes};
-    struct rig_result result = {0};
-    if (gm_populate(b->gm, data) < 0)
-        return false;
-    if (form == LIMIT) {
-        if (!run_limit(b, &result))
-            return false;
-    } else {
-        struct rig_plan plan = plan_of(b->options, form);
-        rig_run(b->gm, &plan, NULL, &result);
+    int ret = punch_all(b);
+    if (ret == 0 && b->table->setting.populated)
+        ret = gm_populate(b->gm, data);
+    return ret;
+}
+
+static int run_limit(const struct bench *b, struct call_counter *counter, struct sample *out)
+{
+    struct rig_time start = rig_now();
+    if (counter != NULL)
+        calls_start(counter);
+    int ret = punch_all(b);
+    if (counter != NULL)
+        calls_stop(counter, &out->calls);
+    out->time = rig_between(start, rig_now());
+    out->punch_calls = 1;
+    out->queue_size = b->options->queue_size;
+    return ret;
+}
+
+static void run_rig(const struct bench *b, enum form_id id, struct call_counter *counter,
+                    struct sample *out)
+{
+    struct rig_plan plan = form_plan(id, b->options->size_bytes, b->options->queue_size);
+    struct rig_result result;
+    rig_run(b->gm, &plan, counter, &result);
+    out->time = result.time;
+    out->kicks = result.info.inflate.notifications;
+    out->punch_calls = result.info.punch_calls;
+    out->queue_size = result.queue_size;
+    out->calls = result.calls;
+}
+
+static int run_ours(const struct bench *b, enum form_id id, bool count, struct sample *out)
+{
+    struct call_counter *counter = NULL;
+    uint64_t before;
+    uint64_t after;
+    int ret = count ? calls_open(0, &counter) : 0;
+    if (ret == 0)
+        ret = gm_allocated_bytes(b->gm, &before);
+    if (ret == 0 && id == FORM_LIMIT)
+        ret = run_limit(b, counter, out);
+    else if (ret == 0)
+        run_rig(b, id, counter, out);
+    calls_close(counter);
+    if (ret == 0)
+        ret = gm_allocated_bytes(b->gm, &after);
+    if (ret == 0)
+        out->freed_bytes = sub_sat_u64(before, after);
+    return ret;
+}
+
+static int run_qemu(const struct bench *b, enum form_id id, bool count, struct sample *out)
+{
+    struct rig_plan plan = form_plan(id, b->options->size_bytes, b->options->queue_size);
+    struct peer *peer;
+    struct peer_result result;
+    int ret = peer_create(b->gm, b->table->setting.populated, &peer);
+    if (ret < 0)
+        return ret;
+    ret = peer_run(peer, &plan, count, &result);
+    peer_destroy(peer);
+    if (ret < 0)
+        return ret;
+    *out = (struct sample){.time = result.time,
+                           .idle_kicks = result.idle_kicks,
+                           .calls = result.calls,
+                           .idle_calls = result.idle_calls,
+                           .kicks = result.kicks,
+                           .freed_bytes = result.freed_bytes,
+                           .queue_size = result.queue_size};
+    return 0;
+}
+
+/* A round that counts is not timed. */
+static int run_form(const struct bench *b, enum form_id id, enum who who, bool count)
+{
+    struct series *s = &b->table->series[id][who];
+    struct sample sample = {0};
+    int ret = make_memory(b);
+    if (ret == 0)
+        ret = who == WHO_QEMU ? run_qemu(b, id, count, &sample) : run_ours(b, id, count, &sample);
+    if (ret < 0) {
+        (void)fprintf(stderr, "%s, %s: %s\n", backing_name(b->backing), form_at(id)->name,
+                      strerror(-ret));
+        return ret;
     }
-    b->cpu_ns[form][b->n[form]] = result.time.cpu_ns;
-    b->wall_ns[form][b->n[form]++] = result.time.wall_ns;
-    b->last[form] = result.info;
-    return true;
-}
-
-static int compare(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double ratio(const struct bench *b, unsigned form, unsigned to)
-{
-    if (b->n[form] == 0 || b->n[to] == 0)
+    if (count) {
+        s->counted = true;
+        s->calls = sample.calls;
+        s->idle_calls = sample.idle_calls;
         return 0;
-    return (double)b->cpu_ns[form][b->n[form] / 2] / (double)b->cpu_ns[to][b->n[to] / 2];
-}
-
-static double ms(uint64_t ns)
-{
-    return (double)ns / 1e6;
-}
-
-static void print_text(const struct bench *b)
-{
-    printf("\n%s: %" PRIu64 " MiB populated, %u rounds, rings of %u\n", backing_names[b->backing],
-           b->options->size_bytes / MIB, b->options->rounds, (unsigned)b->options->queue_size);
-    printf("%-26s %28s %8s %7s %7s %8s %6s %8s\n", "form", "CPU ms: median (min - max)", "wall ms",
-           "/limit", "/sg 2M", "calls", "kicks", "freed MiB");
-    for (unsigned i = 0; i < N_FORMS; i++) {
-        const struct balloon_info *info = &b->last[i];
-        unsigned n = b->n[i];
-        if (n == 0)
-            continue;
-        printf("%-26s %8.1f (%7.1f - %7.1f) %8.1f %7.2f %7.2f %8" PRIu64 " %6" PRIu64 " %8" PRIu64
-               "\n",
-               forms[i].name, ms(b->cpu_ns[i][n / 2]), ms(b->cpu_ns[i][0]), ms(b->cpu_ns[i][n - 1]),
-               ms(b->wall_ns[i][n / 2]), ratio(b, i, LIMIT), ratio(b, i, SG), info->punch_calls,
-               info->inflate.notifications, info->freed_bytes / MIB);
     }
+    s->samples[s->n++] = sample;
+    if (b->options->json) {
+        series_print_json(b->table, id, who);
+        (void)fflush(stdout);
+    }
+    return 0;
 }
 
-static void print_json(const struct bench *b)
+static bool is_wanted(const struct options *options, enum form_id id)
 {
-    struct utsname host;
-    if (uname(&host) < 0)
-        return;
-    for (unsigned i = 0; i < N_FORMS; i++) {
-        const struct balloon_info *info = &b->last[i];
-        unsigned n = b->n[i];
-        if (n == 0)
+    const struct form *form = form_at(id);
+    if (id == FORM_LIMIT)
+        return true;
+    return (options->named ? options->only[id] : form->set <= options->set) &&
+           form->plan.run_bytes <= options->size_bytes;
+}
+
+static int run_round(const struct bench *b, bool count)
+{
+    int ret = 0;
+    for (unsigned i = 0; ret == 0 && i < N_FORMS; i++) {
+        enum form_id id = (enum form_id)i;
+        if (!is_wanted(b->options, id))
             continue;
-        printf("{\"bench\": \"punch\", \"kernel\": \"%s\", \"machine\": \"%s\", ", host.release,
-               host.machine);
-        printf("\"backing\": \"%s\", \"form\": \"%s\", \"bytes\": %" PRIu64
-               ", \"rounds\": %u, \"queue_size\": %u, ",
-               backing_names[b->backing], forms[i].name, b->options->size_bytes, n,
-               (unsigned)b->options->queue_size);
-        printf("\"cpu_ns\": %" PRIu64 ", \"cpu_min_ns\": %" PRIu64 ", \"cpu_max_ns\": %" PRIu64
-               ", \"wall_ns\": %" PRIu64 ", \"to_limit\": %.3f, \"to_sg\": %.3f, ",
-               b->cpu_ns[i][n / 2], b->cpu_ns[i][0], b->cpu_ns[i][n - 1], b->wall_ns[i][n / 2],
-               ratio(b, i, LIMIT), ratio(b, i, SG));
-        printf("\"calls\": %" PRIu64 ", \"notifications\": %" PRIu64 ", \"freed_bytes\": %" PRIu64
-               "}\n",
-               info->punch_calls, info->inflate.notifications, info->freed_bytes);
+        ret = run_form(b, id, WHO_OURS, count);
+        if (ret == 0 && b->qemu && form_is_qemus(id))
+            ret = run_form(b, id, WHO_QEMU, count);
     }
+    return ret;
+}
+
+static int run_table(struct bench *b, bool populated)
+{
+    const struct options *options = b->options;
+    memset(b->table, 0, sizeof(*b->table));
+    b->table->setting = (struct setting){.backing = b->backing,
+                                         .populated = populated,
+                                         .size_bytes = options->size_bytes,
+                                         .rounds = options->rounds,
+                                         .queue_size = options->queue_size};
+    int ret = b->counts ? run_round(b, true) : 0;
+    for (unsigned round = 0; ret == 0 && round < options->rounds; round++) {
+        (void)fprintf(stderr, "%s, %s: round %u of %u\n", backing_name(b->backing),
+                      populated ? "populated" : "untouched", round + 1, options->rounds);
+        ret = run_round(b, false);
+    }
+    if (ret == 0 && !options->json)
+        table_print(b->table);
+    return ret;
+}
+
+/* What is missing is left out, and named. */
+static int find_means(struct bench *b)
+{
+    struct call_counter *counter = NULL;
+    int ret = b->options->no_counts ? -ECANCELED : calls_open(0, &counter);
+    calls_close(counter);
+    b->counts = ret == 0;
+    if (!b->counts && !b->options->no_counts)
+        (void)fprintf(stderr, "system calls: skipped: perf_event_open: %s\n", strerror(-ret));
+    if (b->options->no_qemu)
+        return 0;
+    struct peer *peer = NULL;
+    ret = peer_create(b->gm, false, &peer);
+    peer_destroy(peer);
+    b->qemu = ret == 0;
+    if (ret == -ENOENT) {
+        (void)fprintf(stderr, "qemu: skipped: qemu-system-x86_64 is not installed\n");
+        return 0;
+    }
+    if (ret < 0)
+        (void)fprintf(stderr, "qemu: %s\n", strerror(-ret));
+    return ret;
 }
 
 /* In a child of its own: what the host lends it comes back at its end. */
@@ -216,89 +237,140 @@ static int run_backing(void *arg)
     b->gm = rig_ram_create(b->options->size_bytes, b->backing);
     if (b->gm == NULL)
         return 1;
-    for (unsigned round = 0; round < b->options->rounds; round++) {
-        for (unsigned form = 0; form < N_FORMS; form++) {
-            if (is_wanted(b->options, form) && !run_form(b, form)) {
-                perror(forms[form].name);
-                return 1;
-            }
-        }
+    b->table = malloc(sizeof(*b->table));
+    int ret = b->table != NULL ? find_means(b) : -ENOMEM;
+    /* Rings and arrays must not be taken for memory that was not given back. */
+    if (ret == 0)
+        ret = gm_populate(b->gm, (struct gm_range){.start = 0, .len_bytes = RIG_DATA});
+    for (int populated = 1; ret == 0 && populated >= 0; populated--) {
+        if (!b->options->skip_memory[populated])
+            ret = run_table(b, populated == 1);
     }
-    for (unsigned form = 0; form < N_FORMS; form++) {
-        qsort(b->cpu_ns[form], b->n[form], sizeof(uint64_t), compare);
-        qsort(b->wall_ns[form], b->n[form], sizeof(uint64_t), compare);
-    }
-    if (b->options->json)
-        print_json(b);
-    else
-        print_text(b);
+    free(b->table);
     gm_destroy(b->gm);
-    return 0;
+    return ret == 0 ? 0 : 1;
 }
 
 static int usage(void)
 {
-    (void)fprintf(stderr,
-                  "usage: bench_punch [--size-mib N] [--rounds N, 1 to %d] [--queue-size N]\n"
-                  "    [--backing 4k|thp|hugetlb-2m] [--only FORM] [--json] [--set-host]\n"
-                  "--set-host: makes the host ready for each backing, and as it was afterwards\n",
-                  ROUNDS_MAX);
+    (void)fprintf(
+        stderr,
+        "usage: bench_punch [--size-mib N] [--rounds N, 1 to %u] [--queue-size N]\n"
+        "    [--backing 4k|thp|hugetlb-2m] [--memory populated|untouched] [--json] [--set-host]\n"
+        "    [--forms quick|full|all, or --only FORM...] [--no-qemu] [--no-counts]\n"
+        "--set-host: makes the host ready for each backing, and as it was afterwards\n"
+        "--no-counts: without the round in which system calls are counted\n",
+        ROUNDS_MAX);
     return 2;
 }
 
 static bool set_backing(struct options *options, const char *name)
 {
-    bool found = false;
-    for (unsigned i = 0; i < ARRAY_LEN(backing_names); i++) {
-        options->skip[i] = strcmp(backing_names[i], name) != 0;
-        found = found || !options->skip[i];
+    enum gm_backing backing;
+    if (!backing_find(name, &backing))
+        return false;
+    for (unsigned i = 0; i < N_BACKINGS; i++)
+        options->skip_backing[i] = i != (unsigned)backing;
+    return true;
+}
+
+static bool set_memory(struct options *options, const char *name)
+{
+    options->skip_memory[0] = strcmp(name, "populated") == 0;
+    options->skip_memory[1] = strcmp(name, "untouched") == 0;
+    return options->skip_memory[0] || options->skip_memory[1];
+}
+
+static bool set_forms(struct options *options, const char *name)
+{
+    static const char *const sets[] = {
+        [FORMS_QUICK] = "quick", [FORMS_FULL] = "full", [FORMS_ALL] = "all"};
+    for (unsigned i = 0; i < ARRAY_LEN(sets); i++) {
+        if (strcmp(sets[i], name) == 0) {
+            options->set = (enum form_set)i;
+            return true;
+        }
     }
-    return found;
+    return false;
+}
+
+static bool add_form(struct options *options, const char *name)
+{
+    enum form_id id;
+    if (!form_find(name, &id))
+        return false;
+    options->named = true;
+    options->only[id] = true;
+    return true;
+}
+
+static bool set_option(struct options *out, int name)
+{
+    switch (name) {
+    case 's':
+        out->size_bytes = strtoull(optarg, NULL, 10) * MIB;
+        return true;
+    case 'r':
+        out->rounds = (unsigned)strtoul(optarg, NULL, 10);
+        return true;
+    case 'q':
+        out->queue_size = (uint16_t)strtoul(optarg, NULL, 10);
+        return true;
+    case 'b':
+        return set_backing(out, optarg);
+    case 'm':
+        return set_memory(out, optarg);
+    case 'f':
+        return set_forms(out, optarg);
+    case 'o':
+        return add_form(out, optarg);
+    default:
+        return name == 0; /* a flag, set by getopt_long() */
+    }
 }
 
 static bool parse(int argc, char **argv, struct options *out)
 {
-    static const struct option names[] = {
-        {"size-mib", required_argument, NULL, 's'},   {"rounds", required_argument, NULL, 'r'},
-        {"queue-size", required_argument, NULL, 'q'}, {"backing", required_argument, NULL, 'b'},
-        {"only", required_argument, NULL, 'o'},       {"json", no_argument, NULL, 'j'},
-        {"set-host", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    enum { JSON, SET_HOST, NO_QEMU, NO_COUNTS, N_FLAGS };
+    static int flags[N_FLAGS];
+    static const struct option names[] = {{"size-mib", required_argument, NULL, 's'},
+                                          {"rounds", required_argument, NULL, 'r'},
+                                          {"queue-size", required_argument, NULL, 'q'},
+                                          {"backing", required_argument, NULL, 'b'},
+                                          {"memory", required_argument, NULL, 'm'},
+                                          {"forms", required_argument, NULL, 'f'},
+                                          {"only", required_argument, NULL, 'o'},
+                                          {"json", no_argument, &flags[JSON], 1},
+                                          {"set-host", no_argument, &flags[SET_HOST], 1},
+                                          {"no-qemu", no_argument, &flags[NO_QEMU], 1},
+                                          {"no-counts", no_argument, &flags[NO_COUNTS], 1},
+                                          {NULL, 0, NULL, 0}};
     int name;
-    bool ok = true;
-    *out = (struct options){.size_bytes = 4 * GIB, .rounds = 5, .queue_size = 1024};
-    while (ok && (name = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        if (name == 's')
-            out->size_bytes = strtoull(optarg, NULL, 10) * MIB;
-        else if (name == 'r')
-            out->rounds = (unsigned)strtoul(optarg, NULL, 10);
-        else if (name == 'q')
-            out->queue_size = (uint16_t)strtoul(optarg, NULL, 10);
-        else if (name == 'o')
-            out->only = optarg;
-        else if (name == 'j')
-            out->json = true;
-        else if (name == 'h')
-            out->set_host = true;
-        else
-            ok = name == 'b' && set_backing(out, optarg);
+    *out =
+        (struct options){.size_bytes = 4 * GIB, .rounds = 5, .queue_size = 1024, .set = FORMS_FULL};
+    while ((name = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        if (!set_option(out, name))
+            return false;
     }
-    return ok && optind == argc && out->rounds >= 1 && out->rounds <= ROUNDS_MAX &&
+    out->json = flags[JSON] != 0;
+    out->set_host = flags[SET_HOST] != 0;
+    out->no_qemu = flags[NO_QEMU] != 0;
+    out->no_counts = flags[NO_COUNTS] != 0;
+    return optind == argc && out->rounds >= 1 && out->rounds <= ROUNDS_MAX &&
            out->size_bytes >= 2 * MIB && is_aligned(out->size_bytes, 2 * MIB) &&
-           out->queue_size >= 2 && out->queue_size <= VQ_SIZE_LIMIT &&
-           (out->only == NULL || is_form(out->only));
+           out->queue_size >= 2 && out->queue_size <= VQ_SIZE_LIMIT;
 }
 
 int main(int argc, char **argv)
 {
-    static struct bench bench;
     struct options options;
     if (!parse(argc, argv, &options))
         return usage();
     int worst = 0;
-    for (unsigned i = 0; i < ARRAY_LEN(backing_names); i++) {
-        if (options.skip[i])
+    for (unsigned i = 0; i < N_BACKINGS; i++) {
+        if (options.skip_backing[i])
             continue;
-        bench = (struct bench){.options = &options, .backing = (enum gm_backing)i};
+        struct bench bench = {.options = &options, .backing = (enum gm_backing)i};
         int ret = host_run(bench.backing, options.size_bytes + RIG_DATA, options.set_host,
                            run_backing, &bench);
         if (ret != HOST_SKIPPED && ret > worst)
