@@ -41,7 +41,7 @@ pattern="^\{\"part\":\"$part\",${!part}\}$"
 ! grep -vE -- "$pattern" "$work/lines" || fail "that is not as the lines of this part are"
 
 if [ "$part" = growth ]; then
-    for by in memory ranges queue_size; do
+    for by in memory spread ranges queue_size; do
         need "growth by $by" "\"by\":\"$by\""
     done
     exit 0
