@@ -22,6 +22,8 @@ static struct {
     int fd;
 } armed = {.fn = FAULT_FNS};
 
+static _Atomic unsigned long calls[FAULT_FNS];
+
 const char *fault_name(enum fault_fn fn)
 {
     static const char *const names[FAULT_FNS] = {
@@ -62,9 +64,15 @@ bool fault_disarm(void)
     return atomic_load(&armed.hit);
 }
 
-/* True, with errno set, if this call is the one. */
+unsigned long fault_calls(enum fault_fn fn)
+{
+    return atomic_load_explicit(&calls[fn], memory_order_relaxed);
+}
+
+/* Counts the call. True, with errno set, if this call is the one. */
 static bool fails(enum fault_fn fn, int fd)
 {
+    atomic_fetch_add_explicit(&calls[fn], 1, memory_order_relaxed);
     if (atomic_load(&armed.fn) != (int)fn || (armed.fd >= 0 && armed.fd != fd))
         return false;
     if (atomic_fetch_sub(&armed.left, 1) != 1)

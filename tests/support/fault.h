@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A host that fails: the n-th call of one function returns an error instead of being made.
+ * A host that fails: the n-th call of one function returns an error instead of being made. Calls
+ * are counted for that, which is of use by itself.
  *
  * By the linker's --wrap, which linking with support_fault asks for: it sees the calls from
  * everything that is linked statically, and none from inside the C library. Calls are counted on
@@ -43,5 +44,8 @@ void fault_arm(enum fault_fn fn, unsigned nth, int error, int fd);
 
 /* Back to a host that works. Returns whether a call was made to fail since fault_arm(). */
 bool fault_disarm(void);
+
+/* Calls of fn since the program began, those that were made to fail among them. */
+unsigned long fault_calls(enum fault_fn fn);
 
 #endif
