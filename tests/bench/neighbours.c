@@ -18,7 +18,7 @@
 
 #include "tests/bench/child.h"
 #include "tests/bench/http.h"
-#include "tests/bench/series.h"
+#include "tests/bench/values.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/num.h"
 
@@ -137,16 +137,16 @@ static bool ask_all(struct clients *clients, uint64_t took_ns[WAYS])
     return ok;
 }
 
-static void keep(struct series series[WAYS], const uint64_t took_ns[WAYS])
+static void keep(struct values series[WAYS], const uint64_t took_ns[WAYS])
 {
     for (enum way way = 0; way < WAYS; way++)
-        series_add(&series[way], took_ns[way]);
+        values_add(&series[way], took_ns[way]);
 }
 
 /* From when the first memory has gone until all has. */
 static bool ask_under_load(const struct options *o, struct clients *clients,
                            const struct child_ram *ram, uint64_t full_bytes,
-                           struct series series[WAYS])
+                           struct values series[WAYS])
 {
     uint64_t took_ns[WAYS];
     uint64_t end_ns = clock_mono_ns() + CHILD_PATIENCE_S * NS_PER_S;
@@ -162,7 +162,7 @@ static bool ask_under_load(const struct options *o, struct clients *clients,
     return clock_mono_ns() < end_ns;
 }
 
-static bool ask_idle(const struct options *o, struct clients *clients, struct series series[WAYS])
+static bool ask_idle(const struct options *o, struct clients *clients, struct values series[WAYS])
 {
     uint64_t took_ns[WAYS];
     for (unsigned i = 0; i < o->requests; i++) {
@@ -174,14 +174,14 @@ static bool ask_idle(const struct options *o, struct clients *clients, struct se
 }
 
 static void print_ways(const struct options *o, enum load load, unsigned round,
-                       struct series series[WAYS])
+                       struct values series[WAYS])
 {
     for (enum way way = 0; way < WAYS; way++) {
-        struct series *s = &series[way];
-        const uint64_t figures[4] = {s->n, series_at(s, 500), series_at(s, 990),
-                                     series_at(s, 1000)};
+        struct values *s = &series[way];
+        const uint64_t figures[4] = {s->n, values_at(s, 500), values_at(s, 990),
+                                     values_at(s, 1000)};
         print_figures(o, ways[way].what, ways[way].text, load, round, figures);
-        series_finish(s);
+        values_finish(s);
     }
 }
 
@@ -189,8 +189,8 @@ static void print_ways(const struct options *o, enum load load, unsigned round,
 static bool measure_clients(const struct options *o, unsigned round, struct child *giver,
                             struct clients *clients)
 {
-    struct series under_load[WAYS] = {{0}};
-    struct series idle[WAYS] = {{0}};
+    struct values under_load[WAYS] = {{0}};
+    struct values idle[WAYS] = {{0}};
     struct child_ram ram = {0};
     uint64_t full_bytes = 0;
     bool ok = populate(o, giver, &ram, &full_bytes) && child_type(giver, "g") &&

@@ -8,19 +8,19 @@
 #define FIRST_ROOM 64
 #define PER_MILLE  1000
 
-void values_add(struct values *series, uint64_t value)
+void values_add(struct values *v, uint64_t value)
 {
-    if (series->n == series->room) {
-        size_t room = series->room == 0 ? FIRST_ROOM : 2 * series->room;
-        uint64_t *values = realloc(series->values, room * sizeof(*values));
-        if (values == NULL) {
-            perror("a series of measurements");
+    if (v->n == v->room) {
+        size_t room = v->room == 0 ? FIRST_ROOM : 2 * v->room;
+        uint64_t *list = realloc(v->list, room * sizeof(*list));
+        if (list == NULL) {
+            perror("measurements");
             exit(1);
         }
-        series->values = values;
-        series->room = room;
+        v->list = list;
+        v->room = room;
     }
-    series->values[series->n++] = value;
+    v->list[v->n++] = value;
 }
 
 static int ascending(const void *a, const void *b)
@@ -30,17 +30,17 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-uint64_t values_at(struct values *series, unsigned per_mille)
+uint64_t values_at(struct values *v, unsigned per_mille)
 {
-    if (series->n == 0)
+    if (v->n == 0)
         return 0;
-    qsort(series->values, series->n, sizeof(series->values[0]), ascending);
-    size_t at = series->n * per_mille / PER_MILLE;
-    return series->values[at < series->n ? at : series->n - 1];
+    qsort(v->list, v->n, sizeof(v->list[0]), ascending);
+    size_t at = v->n * per_mille / PER_MILLE;
+    return v->list[at < v->n ? at : v->n - 1];
 }
 
-void values_finish(struct values *series)
+void values_finish(struct values *v)
 {
-    free(series->values);
-    *series = (struct values){0};
+    free(v->list);
+    *v = (struct values){0};
 }
