@@ -102,7 +102,7 @@ struct balloon_info {
     uint64_t ranges_merged; /* ranges that merging saved */
     uint64_t punch_ns;      /* time in fallocate(2) */
 
-    uint64_t waiting_bytes;       /* pieces of 2 MiB that wait for the rest, now */
+    uint64_t waiting_bytes;       /* pieces of 2 MiB that wait for the rest or to be punched, now */
     uint64_t kept_poisoned_bytes; /* reported, but kept: reading zeros would break the promise */
     uint64_t kept_written_bytes;  /* hinted, but written since the command was issued */
     uint64_t hint_stale_bytes;    /* hinted under a command that is not current: ignored */
@@ -116,9 +116,9 @@ struct balloon_info {
     uint64_t host_error;  /* fallocate(2), madvise(2) and write tracking: failures */
 
     /*
-     * The last change of target: from the moment it was set until actual first equalled it (or
-     * until now, while it is under way), and how much of that the device worked. The rest was
-     * spent waiting for the guest.
+     * The last change of target: from the moment it was set until actual first equalled it and what
+     * waited had been punched (or until now, while it is under way), and how much of that the
+     * device worked. The rest was spent waiting for the guest.
      */
     uint64_t change_from_bytes;
     uint64_t change_to_bytes;

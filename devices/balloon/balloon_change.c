@@ -10,7 +10,7 @@ static uint64_t busy_ns(const struct balloon *b)
     return atomic_load_explicit(&b->count.busy_ns, memory_order_relaxed);
 }
 
-/* Whether memory that the guest has given will be punched only later. Any thread. */
+/* Whether memory that the guest has given is still to be punched. Any thread. */
 static bool waits(const struct balloon *b)
 {
     return balloon_pieces_go(b) &&
@@ -51,7 +51,7 @@ void balloon_set_actual_locked(struct balloon *b, uint32_t pages)
 
 void balloon_change_settle(struct balloon *b)
 {
-    if (waits(b) || b->batch.busy)
+    if (waits(b))
         return;
     pthread_mutex_lock(&b->lock);
     if (b->change.reached && !b->change.done)
@@ -91,7 +91,8 @@ static void begin_locked(struct balloon *b)
         .end_ns = now,
         .start_busy_ns = busy,
         .end_busy_ns = busy,
-        .done = from == to,
+        .reached = from == to,
+        .done = from == to && !waits(b),
         .paused = b->change.paused,
         .count = b->change.count,
         .stalls = b->change.stalls,

@@ -87,7 +87,7 @@ struct balloon_counters {
     _Atomic uint64_t freed_bytes;
     _Atomic uint64_t ranges_merged;
     _Atomic uint64_t punch_ns;
-    _Atomic uint64_t waiting_bytes; /* a level, no sum */
+    _Atomic uint64_t waiting_bytes; /* a level, no sum; until they are punched */
     _Atomic uint64_t kept_poisoned_bytes;
     _Atomic uint64_t kept_written_bytes;
     _Atomic uint64_t hint_stale_bytes;
@@ -344,7 +344,7 @@ void balloon_set_actual_locked(struct balloon *b, uint32_t pages);
 void balloon_forget_actual(struct balloon *b);
 /* A driver has started, with an empty balloon: it follows the target from there. Any thread. */
 void balloon_change_restart(struct balloon *b);
-/* Nothing waits and no batch is under way: a change whose target was reached is done. Owner. */
+/* If nothing waits any more, a change whose target was reached is done. Owner. */
 void balloon_change_settle(struct balloon *b);
 void balloon_change_info(const struct balloon *b, struct balloon_info *out);
 /* ev_fn: finds out whether the change under way has got anywhere, or has stalled. */

@@ -100,7 +100,7 @@ int balloon_pop(struct balloon *b, enum balloon_role role, struct vq *vq)
 
 /*
  * What a deflation meant that cannot be read whole is unknown, and it is acknowledged all the same:
- * no piece of a huge page may wait any more.
+ * no piece may wait any more.
  */
 static void distrust_pieces(struct balloon *b, enum balloon_role role)
 {
@@ -167,7 +167,6 @@ static bool give_back(struct balloon *b, struct vq *vq)
         balloon_hint_settle(b);
     if (role == BALLOON_INFLATE || b->flushing)
         balloon_pieces_schedule(b);
-    balloon_change_settle(b);
     return n > 0;
 }
 
@@ -304,6 +303,7 @@ static void run_queues(struct balloon *b)
         ev_post(b->loop, &b->turn);
     }
     balloon_count(&b->count.busy_ns, clock_mono_ns() - start_ns);
+    balloon_change_settle(b);
 }
 
 void balloon_run_turn(void *arg)

@@ -158,6 +158,7 @@ void balloon_pieces_schedule(struct balloon *b)
 {
     if (!b->keep_pieces || !balloon_pieces_go(b))
         return;
+    count_waiting(b);
     if (gm_pieces_waiting_bytes(b->pieces) == 0) {
         b->pieces_since_ns = 0;
         b->flushing = false;
@@ -189,7 +190,6 @@ void balloon_pieces_flush(void *arg)
     batch->n_ranges = gm_pieces_flush(b->pieces, batch->ranges, BALLOON_BATCH_RANGES);
     batch->busy = batch->n_ranges > 0;
     b->flushing = gm_pieces_waiting_bytes(b->pieces) > 0;
-    count_waiting(b);
     if (batch->busy)
         balloon_post_turn(b, BALLOON_INFLATE);
 }

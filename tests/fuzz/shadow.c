@@ -87,6 +87,8 @@ void shadow_watch(struct balloon *balloon)
 {
     shadow.balloon = balloon;
     memset(&shadow.last, 0, sizeof(shadow.last));
+    shadow.change_done = true;
+    shadow.change_count = 0;
 }
 
 static bool fails_now(void)

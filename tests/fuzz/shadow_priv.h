@@ -64,6 +64,8 @@ struct shadow {
     struct shadow_chain held[SHADOW_HELD_MAX];
     struct shadow_counters expect;
     struct balloon_info last; /* as read last: counters never go back */
+    bool change_done;         /* as seen last, of change number change_count */
+    uint64_t change_count;
     struct shadow_page page[SHADOW_PAGES];
     uint8_t content[SHADOW_PAGES][PAGE];
 };

@@ -196,8 +196,40 @@ static void forget_broken(void)
     }
 }
 
+/* A deflation that the device has taken ends the waiting of a page before it is acknowledged. */
+static bool is_being_deflated(size_t page)
+{
+    for (size_t i = 0; i < shadow.n_held; i++) {
+        if (shadow.held[i].role == BALLOON_DEFLATE && names(&shadow.held[i], page))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Whoever hears that a change is done may count on what was given until then. Looked at after each
+ * event, and before anything more can be given.
+ */
+static void check_change(const struct balloon_info *info)
+{
+    bool news =
+        info->change_done && (!shadow.change_done || info->target_changes != shadow.change_count);
+    shadow.change_done = info->change_done;
+    shadow.change_count = info->target_changes;
+    if (!news || !keeps_pieces() || balloon_vdev(shadow.balloon)->vqs[BALLOON_INFLATE].broken)
+        return;
+    for (size_t i = 0; i < shadow.n_pages; i++) {
+        const struct shadow_page *page = &shadow.page[i];
+        require(page->inflate_held > 0 || page->punched_seq >= page->given_seq ||
+                is_being_deflated(i));
+    }
+}
+
 int __wrap_vq_pop(struct vq *vq, struct vq_chain *out)
 {
+    struct balloon_info info;
+    balloon_get_info(shadow.balloon, &info);
+    check_change(&info);
     forget_broken();
     uint16_t index = (uint16_t)(vq - balloon_vdev(shadow.balloon)->vqs);
     int ret = __real_vq_pop(vq, out);
@@ -364,6 +396,7 @@ void shadow_check_counters(void)
     for (size_t i = 0; i < VDEV_MAX_VQS; i++)
         require(balloon_vdev(shadow.balloon)->vqs[i].count.used == expect->used[i]);
     check_monotonic(&info);
+    check_change(&info);
 }
 
 uint64_t shadow_progress(void)

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <errno.h>
 
+#include "devices/balloon/balloon_priv.h"
 #include "tests/unit/balloon/fixture.h"
 #include "tests/unit/balloon/suites.h"
 
@@ -203,13 +204,11 @@ START_TEST(a_reset_ends_the_change_that_was_about_to_end)
 }
 END_TEST
 
-/* Every second page: none has a neighbour to go with. */
-START_TEST(more_pieces_than_a_batch_holds_go_in_several)
+/* Every second page of fresh RAM, in chains: none has a neighbour to go with. All of it waits. */
+static void give_single_pages(uint64_t pages)
 {
-    /* A batch holds 16,384 ranges. */
-    enum { CHAIN = 50, CHAINS = 360 };
+    enum { CHAIN = 50 };
     static struct mock_seg segs[CHAIN];
-    const uint64_t pages = (uint64_t)CHAIN * CHAINS;
     fx_finish();
     create_of(DATA + 2 * pages * PAGE, (struct balloon_config){.target_bytes = pages * PAGE});
     start(F_SG | F_TELL);
@@ -225,10 +224,82 @@ START_TEST(more_pieces_than_a_batch_holds_go_in_several)
         ck_assert(mock_poll_used(&fx.driver, INFLATE, &head, &len));
     }
     ck_assert_uint_eq(fx_info().waiting_bytes, pages * PAGE);
+}
+
+START_TEST(more_pieces_than_a_batch_holds_go_in_several)
+{
+    /* A batch holds 16,384 ranges. */
+    const uint64_t pages = 18000;
+    give_single_pages(pages);
     mock_write32(&fx.driver, ACTUAL, (uint32_t)pages);
     let_change_end();
     ck_assert_uint_eq(fx_info().punch_calls, pages);
     ck_assert_uint_eq(fx_info().punched_bytes, pages * PAGE);
+}
+END_TEST
+
+/* The timer of the pieces had them begin to go just before. */
+START_TEST(what_is_on_its_way_out_has_not_gone)
+{
+    /* A slice holds 1024 ranges. */
+    const uint64_t pages = 3000;
+    give_single_pages(pages);
+    balloon_pieces_flush(fx.balloon);
+    fx_step();
+    ck_assert_uint_eq(fx_info().punch_calls, BALLOON_SLICE_RANGES);
+    mock_write32(&fx.driver, ACTUAL, (uint32_t)pages);
+    ck_assert(!fx_info().change_done);
+    let_change_end();
+    ck_assert_uint_eq(fx_info().punch_calls, pages);
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+}
+END_TEST
+
+START_TEST(a_target_where_the_guest_is_already_waits_for_what_waits)
+{
+    ck_assert_int_eq(balloon_set_target(fx.balloon, HUGE, NULL), 0);
+    send(INFLATE, DATA, HUGE / 2);
+    mock_write32(&fx.driver, ACTUAL, PAGES / 2);
+    ck_assert_int_eq(balloon_set_target(fx.balloon, HUGE / 2, NULL), 0);
+    ck_assert(!fx_info().change_done);
+    let_change_end();
+    ck_assert_uint_eq(fx_info().punched_bytes, HUGE / 2);
+}
+END_TEST
+
+static void fifty_ms_pass(void)
+{
+    fx.clock_skew_ns += 50000000;
+}
+
+START_TEST(the_time_that_the_last_pieces_take_is_the_devices)
+{
+    ck_assert_int_eq(balloon_set_target(fx.balloon, HUGE / 2, NULL), 0);
+    send(INFLATE, DATA, HUGE / 2);
+    fx.hook.before = fifty_ms_pass;
+    mock_write32(&fx.driver, ACTUAL, PAGES / 2);
+    for (unsigned i = 0; i < 3; i++)
+        fx_step();
+    ck_assert(fx_info().change_done);
+    ck_assert_uint_ge(fx_info().change_ns, 50000000);
+    ck_assert_uint_ge(fx_info().change_busy_ns, 50000000);
+}
+END_TEST
+
+/* Nothing in the deflation can be read, so that no batch ends with it. */
+START_TEST(a_change_ends_when_what_waits_is_forgotten)
+{
+    ck_assert_int_eq(balloon_set_target(fx.balloon, HUGE / 2, NULL), 0);
+    send(INFLATE, DATA, HUGE / 2);
+    fx.balloon->batch.busy = true;
+    mock_write32(&fx.driver, ACTUAL, PAGES / 2);
+    fx_step();
+    fx.balloon->batch.busy = false;
+    mock_put_desc(&fx.driver, DEFLATE, 7, DATA, 4096, 1 /* NEXT */, 7);
+    mock_publish_head(&fx.driver, DEFLATE, 7);
+    fx_notify(DEFLATE);
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+    ck_assert(fx_info().change_done);
 }
 END_TEST
 
@@ -335,6 +406,10 @@ static void add_tests(Suite *suite, const char *name, SFun setup)
     tcase_add_test(tc, a_target_reached_with_nothing_waiting_is_the_end_at_once);
     tcase_add_test(tc, a_reset_ends_the_change_that_was_about_to_end);
     tcase_add_test(tc, more_pieces_than_a_batch_holds_go_in_several);
+    tcase_add_test(tc, what_is_on_its_way_out_has_not_gone);
+    tcase_add_test(tc, a_target_where_the_guest_is_already_waits_for_what_waits);
+    tcase_add_test(tc, the_time_that_the_last_pieces_take_is_the_devices);
+    tcase_add_test(tc, a_change_ends_when_what_waits_is_forgotten);
     tcase_add_test(tc, a_deflation_between_does_not_keep_what_waits);
     tcase_add_test(tc, a_reset_forgets_pieces);
     tcase_add_test(tc, a_driver_that_promises_nothing_has_its_pieces_punched_at_once);
