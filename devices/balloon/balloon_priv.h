@@ -198,6 +198,7 @@ struct balloon {
     struct gm_pieces *pieces; /* NULL unless MUST_TELL_HOST is offered */
     bool keep_pieces;         /* the driver promised not to use them untold */
     bool flushing;            /* those that wait are to go, as soon as the batch is free */
+    bool flush_yielded;       /* and the queues have had their turn before */
     uint64_t pieces_since_ns; /* since when some wait; 0: none */
 
     uint64_t hint_slice_bytes; /* constant */

@@ -176,7 +176,8 @@ void balloon_pieces_schedule(struct balloon *b)
 
 /*
  * What is pending on the inflate queue is not looked at before this batch is done, nor is a deflate
- * acknowledged. Between two batches both have their turn, since the timer brings the second.
+ * acknowledged. Between two batches both have their turn, for which the second waits: its timer
+ * alone would come before.
  */
 void balloon_pieces_flush(void *arg)
 {
@@ -186,6 +187,12 @@ void balloon_pieces_flush(void *arg)
     b->flushing = true;
     if (batch->busy)
         return;
+    if (b->turn_posted && !b->flush_yielded) {
+        b->flush_yielded = true;
+        balloon_pieces_schedule(b);
+        return;
+    }
+    b->flush_yielded = false;
     batch->role = BALLOON_INFLATE;
     batch->n_ranges = gm_pieces_flush(b->pieces, batch->ranges, BALLOON_BATCH_RANGES);
     batch->busy = batch->n_ranges > 0;
@@ -198,6 +205,7 @@ void balloon_pieces_forget(struct balloon *b)
 {
     b->pieces_since_ns = 0;
     b->flushing = false;
+    b->flush_yielded = false;
     (void)balloon_arm(b, b->pieces_timer, 0);
     if (b->pieces == NULL)
         return;

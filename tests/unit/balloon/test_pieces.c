@@ -303,6 +303,35 @@ START_TEST(a_change_ends_when_what_waits_is_forgotten)
 }
 END_TEST
 
+static unsigned slices_before_answers[2];
+
+static void ask_both_queues(void)
+{
+    const struct mock_seg seg = {.gpa = DATA, .len = PAGE};
+    for (uint16_t vq = INFLATE; vq <= DEFLATE; vq++) {
+        if (fx.hook.calls == 0)
+            (void)mock_send(&fx.driver, vq, &seg, 1);
+        if (mock_get_used_idx(&fx.driver, vq) == fx.driver.vq[vq].last_used)
+            slices_before_answers[vq] = fx.hook.calls + 1;
+    }
+}
+
+/* Neither queue waits for more than the batch that is under way when it is notified, and another.
+ */
+START_TEST(the_queues_have_their_turn_between_batches_of_pieces)
+{
+    enum { BATCHES = 4, SLICES = BALLOON_BATCH_RANGES / BALLOON_SLICE_RANGES };
+    const uint64_t pages = BATCHES * (uint64_t)BALLOON_BATCH_RANGES / 50 * 50;
+    give_single_pages(pages);
+    fx.hook.before = ask_both_queues;
+    mock_write32(&fx.driver, ACTUAL, (uint32_t)pages);
+    let_change_end();
+    fx.hook.before = NULL;
+    ck_assert_uint_le(slices_before_answers[INFLATE], 2 * SLICES);
+    ck_assert_uint_le(slices_before_answers[DEFLATE], 2 * SLICES);
+}
+END_TEST
+
 /* The end of what waits is not lost while another queue has the batch. */
 START_TEST(a_deflation_between_does_not_keep_what_waits)
 {
@@ -410,6 +439,7 @@ static void add_tests(Suite *suite, const char *name, SFun setup)
     tcase_add_test(tc, a_target_where_the_guest_is_already_waits_for_what_waits);
     tcase_add_test(tc, the_time_that_the_last_pieces_take_is_the_devices);
     tcase_add_test(tc, a_change_ends_when_what_waits_is_forgotten);
+    tcase_add_test(tc, the_queues_have_their_turn_between_batches_of_pieces);
     tcase_add_test(tc, a_deflation_between_does_not_keep_what_waits);
     tcase_add_test(tc, a_reset_forgets_pieces);
     tcase_add_test(tc, a_driver_that_promises_nothing_has_its_pieces_punched_at_once);
