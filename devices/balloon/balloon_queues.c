@@ -257,10 +257,13 @@ static bool stats_turn(struct balloon *b, enum balloon_role role, uint16_t index
     return !drained || vq_enable_notify(vq);
 }
 
-/* A broken ring is served no more; what it offered is forgotten, and only a reset helps (2.1.1). */
+/*
+ * A broken ring is served no more; what it offered is forgotten, and only a reset helps (2.1.1).
+ * Pieces that were given before, whose buffers went back, still go.
+ */
 static void give_up(struct balloon *b, enum balloon_role role)
 {
-    if (role == b->batch.role)
+    if (role == b->batch.role && b->batch.n_heads > 0)
         balloon_batch_drop(b);
     if (role == BALLOON_STATS)
         b->stats_held = false;
@@ -275,8 +278,8 @@ static void run_queue(struct balloon *b, uint16_t vq)
         return;
     bool more = role_table[role].turn(b, role, vq);
     if (b->vdev.vqs[vq].broken) {
-        more = false;
         give_up(b, role);
+        more = b->batch.busy && b->batch.role == role;
     }
     if (!more)
         b->pending &= ~(1u << role);

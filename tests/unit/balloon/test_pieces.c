@@ -286,6 +286,23 @@ START_TEST(the_time_that_the_last_pieces_take_is_the_devices)
 }
 END_TEST
 
+/* Their buffers were returned before: what goes on in the ring is none of theirs. */
+START_TEST(a_broken_ring_does_not_keep_what_waits)
+{
+    const uint64_t pages = 3000;
+    give_single_pages(pages);
+    mock_put_avail_idx(&fx.driver, INFLATE, 30000);
+    fx_notify(INFLATE);
+    ck_assert_uint_eq(fx_info().bad_ring, 1);
+    mock_write32(&fx.driver, ACTUAL, (uint32_t)pages);
+    for (unsigned i = 0; i < 8; i++)
+        fx_step();
+    ck_assert(fx_info().change_done);
+    ck_assert_uint_eq(fx_info().punch_calls, pages);
+    ck_assert_uint_eq(fx_info().waiting_bytes, 0);
+}
+END_TEST
+
 /* Nothing in the deflation can be read, so that no batch ends with it. */
 START_TEST(a_change_ends_when_what_waits_is_forgotten)
 {
@@ -438,6 +455,7 @@ static void add_tests(Suite *suite, const char *name, SFun setup)
     tcase_add_test(tc, what_is_on_its_way_out_has_not_gone);
     tcase_add_test(tc, a_target_where_the_guest_is_already_waits_for_what_waits);
     tcase_add_test(tc, the_time_that_the_last_pieces_take_is_the_devices);
+    tcase_add_test(tc, a_broken_ring_does_not_keep_what_waits);
     tcase_add_test(tc, a_change_ends_when_what_waits_is_forgotten);
     tcase_add_test(tc, the_queues_have_their_turn_between_batches_of_pieces);
     tcase_add_test(tc, a_deflation_between_does_not_keep_what_waits);
