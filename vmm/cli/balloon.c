@@ -25,7 +25,8 @@ struct progress {
     uint64_t target_pages;
     uint64_t actual_pages;
     uint64_t change_ns;
-    bool stalled;   /* the change to target_pages */
+    bool done;      /* the change to target_pages: the host has what the guest gave */
+    bool stalled;   /* the same change */
     bool no_driver; /* in the guest */
 };
 
@@ -51,6 +52,8 @@ static int get_progress(const struct balloon_options *options, struct progress *
         rc = api_body_u64(&response, NULL, "target_pages", &out->target_pages, err);
     if (rc == 0)
         rc = api_body_u64(&response, "host", "change_ns", &out->change_ns, err);
+    if (rc == 0)
+        rc = api_body_equals(&response, "host", "change_done", "true", &out->done, err);
     if (rc == 0)
         rc = api_body_equals(&response, "host", "change_stalled", "true", &out->stalled, err);
     if (rc == 0)
@@ -99,6 +102,28 @@ static void draw(const struct progress *progress, uint64_t target_pages, uint64_
                   target_pages / PAGES_PER_MIB);
 }
 
+/* Somebody else's target, set meanwhile, says nothing of when this one is done. */
+static bool has_arrived(const struct progress *progress, uint64_t target_pages)
+{
+    return progress->actual_pages == target_pages &&
+           (progress->done || progress->target_pages != target_pages);
+}
+
+static int say_late(const struct balloon_options *options, const struct progress *progress,
+                    struct err *err)
+{
+    uint64_t actual_mib = progress->actual_pages / PAGES_PER_MIB;
+    if (progress->actual_pages == options->target_mib * PAGES_PER_MIB)
+        return err_set(err, -ETIME,
+                       "the balloon holds %" PRIu64 " MiB, but not all of it is released after "
+                       "%" PRIu64 " s",
+                       actual_mib, options->wait_s);
+    return err_set(err, -ETIME,
+                   "the balloon holds %" PRIu64 " MiB of %" PRIu64 " MiB after %" PRIu64
+                   " s: the guest has no balloon driver, or no memory to give",
+                   actual_mib, options->target_mib, options->wait_s);
+}
+
 /* Returns 0 when the balloon has its size, or -ETIME with a sentence that says how far it came. */
 static int await_target(const struct balloon_options *options, uint64_t from_pages,
                         struct progress *progress, struct err *err)
@@ -107,20 +132,18 @@ static int await_target(const struct balloon_options *options, uint64_t from_pag
     uint64_t deadline = clock_mono_ns() + options->wait_s * NS_PER_S;
     for (;;) {
         int rc = get_progress(options, progress, err);
-        if (rc < 0 || progress->actual_pages == target_pages)
+        if (rc < 0 || has_arrived(progress, target_pages))
             return rc;
         /* A guest without a driver may still be booting; somebody else's target says nothing. */
-        if (progress->stalled && !progress->no_driver && progress->target_pages == target_pages)
+        if (progress->stalled && !progress->no_driver && progress->target_pages == target_pages &&
+            progress->actual_pages != target_pages)
             return say_stalled(options, progress, err);
         if (clock_mono_ns() >= deadline)
             break;
         draw(progress, target_pages, from_pages, false);
         (void)nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
     }
-    return err_set(err, -ETIME,
-                   "the balloon holds %" PRIu64 " MiB of %" PRIu64 " MiB after %" PRIu64
-                   " s: the guest has no balloon driver, or no memory to give",
-                   progress->actual_pages / PAGES_PER_MIB, options->target_mib, options->wait_s);
+    return say_late(options, progress, err);
 }
 
 static int set_and_wait(const struct balloon_options *options, struct err *err)

@@ -22,6 +22,7 @@ struct state {
     const char *change_ns;
     bool stalled;
     bool no_driver;
+    bool waits; /* the guest has given what was asked for, the host has not released it */
 };
 
 /* The states are told in order to those who ask; the last one stays. */
@@ -45,6 +46,14 @@ static const struct story stories[] = {
      "balloon holds 5 MiB already\n",
      ""},
     {{{0, 0, LONG_AGO_NS}, {PAGES(5), PAGES(2), "1000000"}, {PAGES(5), PAGES(5), "1234000000"}},
+     3,
+     CLI_OK,
+     "balloon holds 5 MiB after 1.234 s\n",
+     ""},
+    /* What the guest has given is not released at once. */
+    {{{0, 0, LONG_AGO_NS},
+      {PAGES(5), PAGES(5), "1000000", .waits = true},
+      {PAGES(5), PAGES(5), "1234000000"}},
      3,
      CLI_OK,
      "balloon holds 5 MiB after 1.234 s\n",
@@ -128,8 +137,9 @@ static void answer(int fd, const struct state *state)
     char text[500];
     (void)snprintf(body, sizeof(body),
                    "{\"target_pages\":%u,\"actual_pages\":%u,\"host\":{\"form\":\"%s\","
-                   "\"change_ns\":%s,\"change_stalled\":%s}}",
+                   "\"change_ns\":%s,\"change_done\":%s,\"change_stalled\":%s}}",
                    state->target, state->actual, state->no_driver ? "none" : "sg", state->change_ns,
+                   state->target == state->actual && !state->waits ? "true" : "false",
                    state->stalled ? "true" : "false");
     int n = snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
                      strlen(body), body);
