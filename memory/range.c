@@ -2,6 +2,8 @@
 /* Arithmetic on ranges of guest-physical addresses, with every sum checked. */
 #include "memory/range.h"
 
+#include <string.h>
+
 #include "vmm/base/num.h"
 
 bool gm_range_end(struct gm_range r, uint64_t *out_end)
@@ -55,23 +57,10 @@ bool gm_range_align_inward(struct gm_range r, uint64_t align_bytes, struct gm_ra
     return true;
 }
 
-/* Moves the range at root down until the heap [0, n), greatest start on top, is in order again. */
-static void heap_sift_down(struct gm_range *heap, size_t root, size_t n)
-{
-    struct gm_range moving = heap[root];
-    for (;;) {
-        size_t child = 2 * root + 1;
-        if (child >= n)
-            break;
-        if (child + 1 < n && heap[child + 1].start > heap[child].start)
-            child++;
-        if (heap[child].start <= moving.start)
-            break;
-        heap[root] = heap[child];
-        root = child;
-    }
-    heap[root] = moving;
-}
+#define RADIX_BITS 8u
+#define RADIX      (1u << RADIX_BITS)
+/* Up to so many are put in order one by one. */
+#define FEW 24u
 
 static bool is_sorted(const struct gm_range *ranges, size_t n)
 {
@@ -81,21 +70,80 @@ static bool is_sorted(const struct gm_range *ranges, size_t n)
     return i >= n;
 }
 
+static void sort_few(struct gm_range *ranges, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct gm_range moving = ranges[i];
+        size_t at = i;
+        for (; at > 0 && ranges[at - 1].start > moving.start; at--)
+            ranges[at] = ranges[at - 1];
+        ranges[at] = moving;
+    }
+}
+
+/* The lowest of the bits to sort by: the highest ones in which the starts differ. */
+static unsigned highest_digit(const struct gm_range *ranges, size_t n)
+{
+    uint64_t differ = 0;
+    for (size_t i = 1; i < n; i++)
+        differ |= ranges[i].start ^ ranges[0].start;
+    unsigned bits = differ == 0 ? 0 : 64u - (unsigned)__builtin_clzll(differ);
+    return bits > RADIX_BITS ? bits - RADIX_BITS : 0;
+}
+
+static unsigned digit(struct gm_range range, unsigned shift)
+{
+    return (unsigned)(range.start >> shift) % RADIX;
+}
+
+/* Brings those with the same digit together, in place and in order; ends[d] is where digit d's end.
+ */
+static void distribute(struct gm_range *ranges, size_t n, unsigned shift, size_t ends[RADIX])
+{
+    size_t next[RADIX];
+    memset(ends, 0, RADIX * sizeof(ends[0]));
+    for (size_t i = 0; i < n; i++)
+        ends[digit(ranges[i], shift)]++;
+    size_t sum = 0;
+    for (unsigned d = 0; d < RADIX; d++) {
+        next[d] = sum;
+        sum += ends[d];
+        ends[d] = sum;
+    }
+    for (unsigned d = 0; d < RADIX; d++) {
+        while (next[d] < ends[d]) {
+            unsigned to = digit(ranges[next[d]], shift);
+            if (to == d) {
+                next[d]++;
+                continue;
+            }
+            struct gm_range moving = ranges[next[to]];
+            ranges[next[to]++] = ranges[next[d]];
+            ranges[next[d]] = moving;
+        }
+    }
+}
+
 /*
- * Heapsort: the guest chooses the order, so a bad worst case would be its to use, and qsort(3) may
- * allocate.
+ * By digits, the highest first: the guest chooses the order, so a bad worst case would be its to
+ * use, and qsort(3) may allocate. No deeper than a start has digits, as each level has one less to
+ * differ in.
  */
 void gm_ranges_sort(struct gm_range *ranges, size_t n)
 {
     if (is_sorted(ranges, n))
         return;
-    for (size_t i = n / 2; i > 0; i--)
-        heap_sift_down(ranges, i - 1, n);
-    for (size_t last = n; last > 1; last--) {
-        struct gm_range greatest = ranges[0];
-        ranges[0] = ranges[last - 1];
-        ranges[last - 1] = greatest;
-        heap_sift_down(ranges, 0, last - 1);
+    if (n <= FEW) {
+        sort_few(ranges, n);
+        return;
+    }
+    size_t ends[RADIX];
+    size_t begin = 0;
+    distribute(ranges, n, highest_digit(ranges, n), ends);
+    for (unsigned d = 0; d < RADIX; d++) {
+        if (ends[d] - begin > 1)
+            gm_ranges_sort(&ranges[begin], ends[d] - begin);
+        begin = ends[d];
     }
 }
 

@@ -37,7 +37,8 @@ bool gm_range_clip(struct gm_range r, struct gm_range bounds, struct gm_range *o
  */
 bool gm_range_align_inward(struct gm_range r, uint64_t align_bytes, struct gm_range *out);
 
-/* Sorts by start. In place, O(n log n), no allocation. */
+/* Sorts by start. In place, no allocation, and at most 8 passes over the ranges whatever their
+ * order. */
 void gm_ranges_sort(struct gm_range *ranges, size_t n);
 
 /*
