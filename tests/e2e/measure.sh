@@ -132,7 +132,9 @@ step() { # SUBJECT STEP MIB
 }
 
 keep() { # SUBJECT STEP WALL EXITS VCPU OTHERS FREED NOTIFICATIONS RELEASE INTERRUPTS ALLOC SEND WAIT
-    note "$mem_mib:$ask_mib:$backing:$memory, $1, round $round: $2 $(($3 / 1000)) us, $(($7 / 1048576)) MiB given back"
+    local times=" $(($3 / 1000)) us,"
+    [ "$GROUND" != nested ] || times=
+    note "$mem_mib:$ask_mib:$backing:$memory, $1, round $round: $2,$times $(($7 / 1048576)) MiB given back"
     echo "$1 $mem_mib $ask_mib $backing $memory $2 $round $3 $4 $5 $6 $7 $8 $9 ${10} ${11} ${12} ${13}" >>"$rows"
 }
 
@@ -226,7 +228,10 @@ summary='
         upper = list[key, int(n[key] / 2) + 1]
         return lower == "null" || upper == "null" ? "null" : (lower + upper) / 2
     }
-    function shown(key, unit) { return median(key) == "null" || n[key] == 0 ? "-" : sprintf("%.0f", median(key) / unit) }
+    function shown(key, unit,    text) {
+        text = median(key) == "null" || n[key] == 0 ? "-" : sprintf("%.0f", median(key) / unit)
+        return text == "-0" ? "0" : text
+    }
     function ms(ns) { return sprintf((ns < 99500000 ? "%.2f" : "%.0f"), ns / 1000000) }
     {
         what = $2 ":" $3 ":" $4 ":" $5 " " $6
