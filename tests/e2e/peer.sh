@@ -16,12 +16,16 @@ touch_mib=7600
 # Milliseconds are lost in a busy machine's noise, which only adds: the least of so many counts. Seconds are not.
 runs=5
 
-# Appends "WHO PHASE inflate|deflate MICROSECONDS NOTIFICATIONS" to the rows: until QEMU's own "actual" has followed.
+# Sets interrupts: how many the balloon has sent, as the guest counts.
+interrupts() { ask 20 balloon_interrupts && interrupts=$(fact interrupts); }
+
+# Appends "WHO PHASE inflate|deflate MICROSECONDS NOTIFICATIONS INTERRUPTS" to the rows: until QEMU's own "actual" has followed.
 theirs() { # PHASE DIRECTION MIB
-    local before
-    before=$(qemu_notifications "$2")
-    qemu_balloon "$3" 120 || return
-    echo "qemu $1 $2 $((took_ns / 1000)) $(($(qemu_notifications "$2") - before))" >>"$rows"
+    local before interrupts_before
+    interrupts || return
+    before=$(qemu_notifications "$2") interrupts_before=$interrupts
+    qemu_balloon "$3" 120 && interrupts || return
+    echo "qemu $1 $2 $((took_ns / 1000)) $(($(qemu_notifications "$2") - before)) $((interrupts - interrupts_before))" >>"$rows"
     note "QEMU, stock driver, $1: $2 $((took_ns / 1000)) us"
 }
 
@@ -32,11 +36,12 @@ measure_qemu() {
     ask 120 "touch $touch_mib" && theirs touched inflate $ask_mib
 }
 
-# The same for Aerostat, with the notifications; by its own clock of the change.
+# The same for Aerostat, by its own clock of the change.
 ours() { # DRIVER PHASE DIRECTION MIB
-    local before
-    look && before=$(shown "${3}_notifications") && balloon "$4" 120 || return
-    echo "$1 $2 $3 $(($(shown change_ns) / 1000)) $(($(shown "${3}_notifications") - before))" >>"$rows"
+    local before interrupts_before
+    interrupts && interrupts_before=$interrupts || return
+    look && before=$(shown "${3}_notifications") && balloon "$4" 120 && interrupts || return
+    echo "$1 $2 $3 $(($(shown change_ns) / 1000)) $(($(shown "${3}_notifications") - before)) $((interrupts - interrupts_before))" >>"$rows"
     note "Aerostat, $1, $2: $3 $(($(shown change_ns) / 1000)) us"
 }
 
@@ -95,11 +100,14 @@ faster qemu idle deflate 100
 faster stock idle deflate 50
 assert_le "idle, inflate: notifications with chains" "$(most sg idle inflate 5)" 8
 assert_le "idle, deflate: notifications with chains" "$(most sg idle deflate 5)" 4
+assert_le "idle, inflate: interrupts with chains" "$(most sg idle inflate 6)" 16
+assert_le "idle, deflate: interrupts with chains" "$(most sg idle deflate 6)" 16
+assert_ge "idle, inflate: QEMU's interrupts" "$(row qemu idle inflate 6)" $ask_mib
 assert_ge "idle, inflate: QEMU's notifications" "$(row qemu idle inflate 5)" $ask_mib
 awk -v ask=$ask_mib -v mem=$mem_mib '
-    BEGIN { printf "\n%d MiB of a guest of %d MiB, 1 vCPU, shared memory\n%-32s %-8s %-8s %12s %14s\n", ask, mem, "monitor, driver", "memory", "", "time", "notifications" }
+    BEGIN { printf "\n%d MiB of a guest of %d MiB, 1 vCPU, shared memory\n%-32s %-8s %-8s %12s %14s %11s\n", ask, mem, "monitor, driver", "memory", "", "time", "notifications", "interrupts" }
     {
         name = $1 == "qemu" ? "QEMU, stock driver" : $1 == "stock" ? "Aerostat, stock driver" : "Aerostat, chains"
-        printf "%-32s %-8s %-8s %9.1f ms %14s\n", name, $2, $3, $4 / 1000, $5
+        printf "%-32s %-8s %-8s %9.1f ms %14s %11s\n", name, $2, $3, $4 / 1000, $5, $6
     }' "$rows"
 finish
