@@ -285,6 +285,7 @@ print_verdicts() {
         verdict("8192:7168:4k:idle inflate", "qemu", 300)
         verdict("8192:7168:4k:idle deflate", "qemu", 100)
         verdict("8192:7168:thp:populated inflate", "qemu", 100)
+        verdict("2048:1024:4k:populated inflate", "limit", 1.3, 1)
         verdict("8192:7168:4k:populated inflate", "limit", 1.3, 1)
     }' "$rows"
 }
