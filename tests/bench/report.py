@@ -267,7 +267,7 @@ def growth_section(results, folder):
             points.append((x, sample.median("wall_ns") / 1e6, (sample.median("cpu_ns") or 0) / 1e6))
         text += [f"### {title[0].upper()}{title[1:]}\n",
                  table([label, "ms", "CPU ms"] + [k.replace("_", " ") for k in extra], rows)]
-        if plot_lines(folder, f"growth_{by}", title, label, points):
+        if plot_lines(folder, f"growth_{by}", title, label, points, by in ("ranges", "vms")):
             text.append(f"![{title}](growth_{by}.svg)\n")
     return "\n".join(text)
 
@@ -416,25 +416,28 @@ def gnuplot(folder, name, script):
         return False
     path = os.path.join(folder, f"{name}.gp")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f"set terminal svg size 900,520 font 'sans,13' background 'white'\nset output '{name}.svg'\n{script}")
+        file.write(f"set terminal svg size 1000,600 font 'sans,13' background 'white'\nset output '{name}.svg'\n{script}")
     return subprocess.run(["gnuplot", f"{name}.gp"], cwd=folder, check=False).returncode == 0
 
 
-def plot_lines(folder, name, title, label, points):
+def plot_lines(folder, name, title, label, points, both_logarithmic):
+    """With both scales logarithmic, what grows linearly is a straight line that rises by 1 for each 1."""
     with open(os.path.join(folder, f"{name}.dat"), "w", encoding="utf-8") as file:
         file.writelines(f"{x} {wall} {cpu}\n" for x, wall, cpu in points)
-    return gnuplot(folder, name, f"set title \"{title}\"\nset xlabel '{label}'\nset ylabel 'ms'\nset logscale x 2\nset yrange [0:*]\n"
-                   "set key left top\nset grid\n"
+    scale = "set logscale xy\n" if both_logarithmic else "set logscale x 2\nset yrange [0:*]\n"
+    return gnuplot(folder, name, f"set title \"{title}\"\nset xlabel '{label}'\nset ylabel 'ms'\n{scale}set key left top\nset grid\n"
                    f"plot '{name}.dat' using 1:2 with linespoints lw 2 title 'clock', '' using 1:3 with linespoints lw 2 title 'CPU'\n")
 
 
 def plot_bars(folder, name, title, bars):
     """bars: (label, milliseconds); on a logarithmic scale, since hundreds of times lie between them."""
     with open(os.path.join(folder, f"{name}.dat"), "w", encoding="utf-8") as file:
-        file.writelines(f"\"{label}\" {value}\n" for label, value in bars)
-    return gnuplot(folder, name, f"set title \"{title}\"\nset ylabel 'ms (logarithmic)'\nset logscale y\nset style fill solid 0.7\nset boxwidth 0.7\n"
-                   "set xtics rotate by -30\nset bmargin 9\nset grid y\nunset key\n"
-                   f"plot '{name}.dat' using 0:2:xtic(1) with boxes, '' using 0:2:(sprintf('%.4g', $2)) with labels offset 0,0.7\n")
+        file.writelines(f"\"{label}\" {value} \"{ms(value * 1e6)}\"\n" for label, value in bars)
+    least, most = min(value for _, value in bars), max(value for _, value in bars)
+    return gnuplot(folder, name, f"set label \"{title}\" at screen 0.5,0.96 center\nset xlabel 'ms (logarithmic)'\nset logscale x\nset xrange [{least / 2}:{most * 6}]\n"
+                   f"set yrange [{len(bars) - 0.4}:-0.6]\nset style fill solid 0.6\nset ytics nomirror scale 0\nset grid x\nunset key\n"
+                   f"plot '{name}.dat' using 2:0:({least / 2}):2:($0-0.35):($0+0.35):ytic(1) with boxxyerror lc rgb '#4477aa', "
+                   "'' using 2:0:3 with labels left offset 0.7,0\n")
 
 
 def plots_section(results, folder):
