@@ -208,7 +208,7 @@ def start_section(results):
     for (what, kernel, mem), _ in part.groups("what", "kernel", "mem_bytes"):
         # What is counted, of either; sizes of programs are not counted alike.
         case = part.having(what=what, kernel=kernel, mem_bytes=mem)
-        for note in case.values("note") if kernel else [None]:
+        for note in (case.values("note") if kernel else []) or [None]:
             name = names.get(what.removesuffix("_smallest"), what)
             about = [f"{kernel} kernel" if kernel else "", size(mem) if mem else "", note or "",
                      "the smallest machine" if what.endswith("_smallest") else ""]
@@ -291,7 +291,7 @@ def extrapolation_section(results):
                            ("page numbers in no order", {"who": "aerostat", "form": "pfn", "range_bytes": 4 * KIB, "order": "shuffled"}),
                            ("QEMU, page numbers in no order", {"who": "qemu", "form": "pfn", "range_bytes": 4 * KIB, "order": "shuffled"})):
             cost = per_byte(part, bytes=total, **keys)
-            if cost:
+            if cost and part.sample(bytes=total, populated=True, **keys).median("freed_bytes"):
                 rows.append([f"{backing}: {name}", f"{cost * GIB / 1e6:,.2f}", f"{guests} x 0.75 x {cost * GIB / 1e6:,.2f} ms",
                              f"{guests * taken * cost / 1e9:,.1f}"])
     text = ""
@@ -371,8 +371,9 @@ def start_goals(results):
     for what, name in (("guest_init", "guest's first process, ms"), ("guest_init_smallest", "the same, the smallest machine, ms")):
         init = part.sample(what=what).median("wall_ns")
         yield name, *at_most(None if init is None else init / 1e6, 125)
-    memory = part.sample(what="private_memory").all("bytes")
-    yield "private memory beside guest RAM, the most, MiB", *at_most(memory[-1] / MIB if memory else None, 3)
+    for note in part.having(what="private_memory").values("note"):
+        memory = part.sample(what="private_memory", note=note).all("bytes")
+        yield f"private memory beside guest RAM, {note}, the most, MiB", *at_most(memory[-1] / MIB if memory else None, 3)
 
 
 def neighbour_goals(results):

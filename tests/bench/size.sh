@@ -24,9 +24,10 @@ line() {
     fi
 }
 
-# The shared libraries that a program is loaded with, without the C library's own parts: one a line.
+# The shared libraries that a program is loaded with, or loads later as a note in it says, without the C library's own parts:
+# one a line.
 libraries() {
-    ldd "$1" | awk '$2 == "=>" { print $3 }' | grep -vE '/(libc|libm|libdl|librt|libpthread|libresolv)\.so' | sort -u
+    LD_PRELOAD=$(grep -ao '"soname":\["[^"]*' "$1" | sed 's/.*"//') ldd "$1" | awk '$2 == "=>" { print $3 }' | grep -vE '/(libc|libm|libdl|librt|libpthread|libresolv)\.so' | sort -u
 }
 
 binary() { # WHO PROGRAM
