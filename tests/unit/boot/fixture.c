@@ -56,11 +56,19 @@ void fx_elf_init(struct fx_elf *elf)
             },
         .nh = {.n_namesz = 4, .n_descsz = 8, .n_type = 18},
         .note_name = "Xen",
+        .linux_nh = {.n_namesz = 6, .n_descsz = 1, .n_type = 0x100},
+        .linux_name = "Linux",
     };
     uint64_t entry = FX_ENTRY;
     memcpy(elf->note_desc, &entry, sizeof(entry));
     memset(elf->code, 0xc0, sizeof(elf->code));
     memset(elf->data, 0xda, sizeof(elf->data));
+}
+
+void fx_elf_add_linux_note(struct fx_elf *elf)
+{
+    elf->note_ph.p_filesz = elf->note_ph.p_memsz =
+        offsetof(struct fx_elf, code) - offsetof(struct fx_elf, nh);
 }
 
 void fx_bz_init(struct fx_bz *bz)

@@ -18,7 +18,7 @@
 #define FX_DATA_SIZE UINT64_C(0x3000) /* with bss */
 #define FX_ENTRY     UINT64_C(0x100040)
 
-/* An ELF file: three program headers, a note with the PVH entry, code and data. */
+/* An ELF file: three program headers, a note with the PVH entry and Linux's, code and data. */
 struct fx_elf {
     Elf64_Ehdr eh;
     Elf64_Phdr code_ph;
@@ -27,12 +27,21 @@ struct fx_elf {
     Elf64_Nhdr nh;
     char note_name[4];
     uint8_t note_desc[8];
+    Elf64_Nhdr linux_nh;
+    char linux_name[8];
+    uint8_t linux_desc[4];
     uint8_t code[4096];
     uint8_t data[512];
 };
 
-/* Enters by PVH. Setting note_ph.p_type = PT_NULL makes it enter by the 64-bit protocol. */
+/*
+ * Enters by PVH: the segment of notes ends before Linux's. Setting note_ph.p_type = PT_NULL makes
+ * it enter by the 64-bit protocol, and so does fx_elf_add_linux_note().
+ */
 void fx_elf_init(struct fx_elf *elf);
+
+/* Makes the segment of notes end behind Linux's. */
+void fx_elf_add_linux_note(struct fx_elf *elf);
 
 #define FX_BZ_SETUP_BYTES ((4 + 1) * 512)
 #define FX_BZ_PREF        UINT64_C(0x200000)

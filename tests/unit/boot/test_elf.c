@@ -81,6 +81,101 @@ START_TEST(the_pvh_note_may_have_four_bytes)
 }
 END_TEST
 
+static void expect_linux64(uint64_t rip)
+{
+    struct boot_entry entry;
+    ck_assert_msg(boot(&entry) == 0, "%s", fx_err.text);
+    ck_assert_int_eq(entry.protocol, BOOT_LINUX64);
+    ck_assert_uint_eq(entry.rip, rip);
+    ck_assert_uint_eq(entry.info_gpa, LAYOUT_ZERO_PAGE);
+    ck_assert_uint_eq(entry.cr3, LAYOUT_PAGE_TABLES);
+}
+
+static void expect_pvh(void)
+{
+    struct boot_entry entry;
+    ck_assert_msg(boot(&entry) == 0, "%s", fx_err.text);
+    ck_assert_int_eq(entry.protocol, BOOT_PVH);
+    ck_assert_uint_eq(entry.rip, FX_ENTRY);
+    ck_assert_uint_eq(entry.info_gpa, LAYOUT_START_INFO);
+}
+
+START_TEST(linux_is_entered_by_its_64_bit_entry_though_it_has_the_pvh_note)
+{
+    fx_elf_add_linux_note(&elf);
+    expect_linux64(FX_CODE_GPA + 0x80);
+}
+END_TEST
+
+START_TEST(the_linux_note_may_be_in_another_segment_and_before_the_pvh_note)
+{
+    /* The data segment's header comes first, and code alone is enough to load. */
+    elf.data_ph = elf.note_ph;
+    elf.data_ph.p_offset = offsetof(struct fx_elf, linux_nh);
+    elf.data_ph.p_filesz = offsetof(struct fx_elf, code) - offsetof(struct fx_elf, linux_nh);
+    expect_linux64(FX_CODE_GPA + 0x80);
+}
+END_TEST
+
+START_TEST(linux_with_a_pvh_entry_in_no_segment_still_has_the_other)
+{
+    fx_elf_add_linux_note(&elf);
+    memset(elf.note_desc, 0xff, sizeof(elf.note_desc));
+    expect_linux64(FX_CODE_GPA + 0x80);
+}
+END_TEST
+
+static const uint64_t outside[] = {
+    0,
+    FX_CODE_GPA - 1,
+    FX_CODE_GPA + 0x1000,
+    FX_DATA_GPA + 512, /* bss */
+    FX_CODE_VA + 0x80, /* Linux's is physical */
+    UINT64_MAX,
+};
+
+START_TEST(linux_with_an_entry_in_no_segment_is_entered_by_pvh)
+{
+    fx_elf_add_linux_note(&elf);
+    elf.eh.e_entry = outside[_i];
+    expect_pvh();
+}
+END_TEST
+
+#define NOT_LINUX(name, statement)                                                                 \
+    static void name(void)                                                                         \
+    {                                                                                              \
+        statement;                                                                                 \
+    }
+
+NOT_LINUX(linux_other_type, elf.linux_nh.n_type = 0)
+NOT_LINUX(linux_other_owner, elf.linux_name[4] = 's')
+NOT_LINUX(linux_longer_owner, elf.linux_nh.n_namesz = 7)
+NOT_LINUX(linux_without_nul, elf.linux_nh.n_namesz = 5)
+NOT_LINUX(linux_cut, elf.note_ph.p_filesz -= sizeof(elf.linux_desc))
+NOT_LINUX(linux_name_overruns, elf.linux_nh.n_namesz = UINT32_MAX)
+NOT_LINUX(linux_desc_overruns, elf.linux_nh.n_descsz = 5)
+NOT_LINUX(linux_behind_the_segment,
+          elf.note_ph.p_filesz = offsetof(struct fx_elf, linux_nh) - offsetof(struct fx_elf, nh))
+NOT_LINUX(linux_past_the_end, elf.data_ph = elf.note_ph; elf.note_ph.p_offset = sizeof(elf) - 1;
+          elf.linux_name[0] = 'l')
+NOT_LINUX(linux_huge, elf.data_ph = elf.note_ph; elf.note_ph.p_filesz = UINT64_MAX;
+          elf.linux_name[0] = 'l')
+
+static void (*const not_linux[])(void) = {
+    linux_other_type,   linux_other_owner,   linux_longer_owner,  linux_without_nul,
+    linux_cut,          linux_name_overruns, linux_desc_overruns, linux_behind_the_segment,
+    linux_past_the_end, linux_huge,
+};
+
+START_TEST(what_is_not_quite_the_linux_note_leaves_pvh)
+{
+    fx_elf_add_linux_note(&elf);
+    not_linux[_i]();
+    expect_pvh();
+}
+END_TEST
+
 /* A row gives notes as they lie in the file, and what must be found. */
 static const struct {
     const char *what;
@@ -121,7 +216,8 @@ START_TEST(notes_are_walked_within_their_segment)
     ck_assert_ptr_nonnull(copy);
     memcpy(copy, notes[_i].words, len);
     uint64_t entry = 0;
-    int rc = elf_find_pvh_entry(copy, len, notes[_i].align, "k", &entry, &fx_err);
+    struct elf_notes in = {.bytes = copy, .len = len, .align = notes[_i].align, .path = "k"};
+    int rc = elf_find_pvh_entry(&in, &entry, &fx_err);
     free(copy);
     ck_assert_msg(rc == notes[_i].rc, "%s: %d", notes[_i].what, rc);
     ck_assert_uint_eq(entry, notes[_i].entry);
@@ -172,6 +268,8 @@ LIE(bss_overlap, elf.code_ph.p_memsz = 0x2001)
 LIE(note_past_end, elf.note_ph.p_offset = sizeof(elf) - 1)
 LIE(note_huge, elf.note_ph.p_filesz = 0x10001)
 LIE(note_huge_64, elf.note_ph.p_filesz = UINT64_MAX)
+LIE(note_odd_size, fx_elf_add_linux_note(&elf); elf.nh.n_descsz = 7)
+LIE(linux_no_entry, fx_elf_add_linux_note(&elf); elf.eh.e_entry = 0; elf.note_desc[4] = 1)
 LIE(note_entry_far, memset(elf.note_desc, 0xff, 8))
 LIE(note_entry_high, elf.note_desc[4] = 1)
 LIE(note_entry_in_bss, elf.note_desc[0] = 0x00; elf.note_desc[1] = 0x30)
@@ -224,6 +322,8 @@ static const struct {
     {note_past_end, -ENOEXEC, "truncated"},
     {note_huge, -ENOEXEC, "65537 bytes of notes, above 65536"},
     {note_huge_64, -ENOEXEC, "bytes of notes"},
+    {note_odd_size, -ENOEXEC, "PVH entry note has 7 bytes"},
+    {linux_no_entry, -ENOEXEC, "PVH entry 0x100100040 is in no loaded segment"},
     {note_entry_far, -ENOEXEC, "PVH entry 0xffffffffffffffff is in no loaded segment"},
     {note_entry_high, -ENOEXEC, "PVH entry 0x100100040 is in no loaded segment"},
     {note_entry_in_bss, -ENOEXEC, "PVH entry 0x103000 is in no loaded segment"},
@@ -280,6 +380,12 @@ Suite *elf_suite(void)
     tcase_add_test(t, a_kernel_without_the_note_is_entered_at_its_physical_entry);
     tcase_add_test(t, a_virtual_entry_is_translated_through_its_segment);
     tcase_add_test(t, the_pvh_note_may_have_four_bytes);
+    tcase_add_test(t, linux_is_entered_by_its_64_bit_entry_though_it_has_the_pvh_note);
+    tcase_add_test(t, the_linux_note_may_be_in_another_segment_and_before_the_pvh_note);
+    tcase_add_test(t, linux_with_a_pvh_entry_in_no_segment_still_has_the_other);
+    tcase_add_loop_test(t, linux_with_an_entry_in_no_segment_is_entered_by_pvh, 0,
+                        ARRAY_LEN(outside));
+    tcase_add_loop_test(t, what_is_not_quite_the_linux_note_leaves_pvh, 0, ARRAY_LEN(not_linux));
     tcase_add_loop_test(t, notes_are_walked_within_their_segment, 0, ARRAY_LEN(notes));
     tcase_add_loop_test(t, a_lying_header_is_refused_with_a_sentence, 0, ARRAY_LEN(lies));
     tcase_add_test(t, every_truncation_is_refused);

@@ -21,6 +21,9 @@
 /* Note type of the 32-bit physical entry, by owner "Xen" (xen/include/public/elfnote.h). */
 #define XEN_NOTE_PHYS32_ENTRY 18u
 
+/* Note type of the build salt, mostly empty, by owner "Linux" (include/linux/build-salt.h). */
+#define LINUX_NOTE_BUILD_SALT 0x100u
+
 struct elf_image {
     Elf64_Phdr phdrs[PHDRS_MAX];
     size_t count;
@@ -160,33 +163,28 @@ static int load_segments(const struct boot_file *file, const struct elf_image *i
     return 0;
 }
 
-int elf_find_pvh_entry(const uint8_t *notes, size_t len, uint64_t align, const char *path,
-                       uint64_t *out_entry, struct err *err)
+int elf_find_note(const struct elf_notes *notes, const char *owner, uint32_t type,
+                  struct elf_desc *out, struct err *err)
 {
     /* Notes of 8-byte aligned segments are padded to 8 bytes, all others to 4. */
-    const uint64_t pad = align == 8 ? 8 : 4;
+    const uint64_t pad = notes->align == 8 ? 8 : 4;
+    const size_t owner_size = strlen(owner) + 1;
     uint64_t at = 0;
-    while (at < len && len - at >= sizeof(Elf64_Nhdr)) {
+    while (at < notes->len && notes->len - at >= sizeof(Elf64_Nhdr)) {
         Elf64_Nhdr nh;
-        memcpy(&nh, notes + at, sizeof(nh));
+        memcpy(&nh, notes->bytes + at, sizeof(nh));
         uint64_t namesz = le32toh(nh.n_namesz), descsz = le32toh(nh.n_descsz);
         uint64_t name_at = at + sizeof(nh), desc_at, next;
         /* Sums of a position below 2^17 and two 32-bit sizes do not wrap. */
-        if (!align_up(name_at + namesz, pad, &desc_at) || desc_at + descsz > len ||
+        if (!align_up(name_at + namesz, pad, &desc_at) || desc_at + descsz > notes->len ||
             !align_up(desc_at + descsz, pad, &next))
             return err_set(err, -ENOEXEC,
                            "%s: the ELF note at byte %" PRIu64 " of its segment claims %" PRIu64
                            " + %" PRIu64 " bytes, the segment has %zu",
-                           path, at, namesz, descsz, len);
-        if (le32toh(nh.n_type) == XEN_NOTE_PHYS32_ENTRY && namesz == sizeof("Xen") &&
-            memcmp(notes + name_at, "Xen", sizeof("Xen")) == 0) {
-            if (descsz != 4 && descsz != 8)
-                return err_set(err, -ENOEXEC,
-                               "%s: the PVH entry note has %" PRIu64 " bytes instead of 4 or 8",
-                               path, descsz);
-            uint64_t entry = 0;
-            memcpy(&entry, notes + desc_at, descsz);
-            *out_entry = le64toh(entry);
+                           notes->path, at, namesz, descsz, notes->len);
+        if (le32toh(nh.n_type) == type && namesz == owner_size &&
+            memcmp(notes->bytes + name_at, owner, owner_size) == 0) {
+            *out = (struct elf_desc){.bytes = notes->bytes + desc_at, .len = (size_t)descsz};
             return 1;
         }
         at = next;
@@ -194,29 +192,78 @@ int elf_find_pvh_entry(const uint8_t *notes, size_t len, uint64_t align, const c
     return 0;
 }
 
+int elf_find_pvh_entry(const struct elf_notes *notes, uint64_t *out_entry, struct err *err)
+{
+    struct elf_desc desc;
+    int found = elf_find_note(notes, "Xen", XEN_NOTE_PHYS32_ENTRY, &desc, err);
+    if (found <= 0)
+        return found;
+    if (desc.len != 4 && desc.len != 8)
+        return err_set(err, -ENOEXEC, "%s: the PVH entry note has %zu bytes instead of 4 or 8",
+                       notes->path, desc.len);
+    uint64_t entry = 0;
+    memcpy(&entry, desc.bytes, desc.len);
+    *out_entry = le64toh(entry);
+    return 1;
+}
+
+/* Reads the notes of segment i into memory that the caller frees. */
+static int read_notes(const struct boot_file *file, const struct elf_image *image, size_t i,
+                      struct elf_notes *out, uint8_t **out_bytes, struct err *err)
+{
+    const Elf64_Phdr *ph = &image->phdrs[i];
+    if (ph->p_filesz > NOTE_BYTES_MAX)
+        return err_set(err, -ENOEXEC,
+                       "%s: ELF segment %zu has %" PRIu64 " bytes of notes, above %u", file->path,
+                       i, ph->p_filesz, NOTE_BYTES_MAX);
+    uint8_t *bytes = malloc((size_t)ph->p_filesz + 1);
+    if (bytes == NULL)
+        return err_sys(err, -ENOMEM, "%s: cannot read the ELF notes", file->path);
+    *out_bytes = bytes;
+    *out = (struct elf_notes){
+        .bytes = bytes,
+        .len = (size_t)ph->p_filesz,
+        .align = ph->p_align,
+        .path = file->path,
+    };
+    return boot_file_read(file, ph->p_offset, bytes, out->len, err);
+}
+
 /* Returns 1 with *out_entry, 0 without such a note, -errno. */
 static int find_pvh_note(const struct boot_file *file, const struct elf_image *image,
                          uint64_t *out_entry, struct err *err)
 {
     for (size_t i = 0; i < image->count; i++) {
-        const Elf64_Phdr *ph = &image->phdrs[i];
-        if (ph->p_type != PT_NOTE)
+        if (image->phdrs[i].p_type != PT_NOTE)
             continue;
-        if (ph->p_filesz > NOTE_BYTES_MAX)
-            return err_set(err, -ENOEXEC,
-                           "%s: ELF segment %zu has %" PRIu64 " bytes of notes, above %u",
-                           file->path, i, ph->p_filesz, NOTE_BYTES_MAX);
-        AUTO_FREE uint8_t *notes = malloc((size_t)ph->p_filesz + 1);
-        if (notes == NULL)
-            return err_sys(err, -ENOMEM, "%s: cannot read the ELF notes", file->path);
-        int rc = boot_file_read(file, ph->p_offset, notes, (size_t)ph->p_filesz, err);
+        AUTO_FREE uint8_t *bytes = NULL;
+        struct elf_notes notes;
+        int rc = read_notes(file, image, i, &notes, &bytes, err);
         if (rc == 0)
-            rc = elf_find_pvh_entry(notes, (size_t)ph->p_filesz, ph->p_align, file->path, out_entry,
-                                    err);
+            rc = elf_find_pvh_entry(&notes, out_entry, err);
         if (rc != 0)
             return rc;
     }
     return 0;
+}
+
+/*
+ * Whether a note says that this is Linux: each vmlinux has it since 4.19. Notes that cannot be read
+ * are none, since the PVH entry is known already.
+ */
+static bool is_linux(const struct boot_file *file, const struct elf_image *image)
+{
+    for (size_t i = 0; i < image->count; i++) {
+        if (image->phdrs[i].p_type != PT_NOTE)
+            continue;
+        AUTO_FREE uint8_t *bytes = NULL;
+        struct elf_notes notes;
+        struct elf_desc desc;
+        if (read_notes(file, image, i, &notes, &bytes, NULL) == 0 &&
+            elf_find_note(&notes, "Linux", LINUX_NOTE_BUILD_SALT, &desc, NULL) == 1)
+            return true;
+    }
+    return false;
 }
 
 /* Whether addr, physical or virtual, is in the part of a segment that comes from the file. */
@@ -234,6 +281,17 @@ static bool find_entry(const struct elf_image *image, uint64_t addr, bool virtua
     return false;
 }
 
+/*
+ * Linux has both entries. By PVH it first looks for Xen in 256 places of CPUID, an exit to the host
+ * each; by the 64-bit entry, which is where its own decompressor goes to, it does not. That one's
+ * address is physical, and has to be in a segment: else it is PVH after all.
+ */
+static bool prefers_linux64(const struct boot_file *file, const struct elf_image *image)
+{
+    uint64_t entry_gpa;
+    return find_entry(image, image->entry, false, &entry_gpa) && is_linux(file, image);
+}
+
 static int set_entry(const struct boot_file *file, const struct elf_image *image,
                      struct kernel *out, struct err *err)
 {
@@ -241,13 +299,16 @@ static int set_entry(const struct boot_file *file, const struct elf_image *image
     int found = find_pvh_note(file, image, &addr, err);
     if (found < 0)
         return found;
-    out->protocol = found ? BOOT_PVH : BOOT_LINUX64;
+    bool pvh = found == 1 && !prefers_linux64(file, image);
+    if (!pvh)
+        addr = image->entry;
+    out->protocol = pvh ? BOOT_PVH : BOOT_LINUX64;
     /* Linux links vmlinux at virtual addresses with a physical e_entry; others keep it virtual. */
     if (find_entry(image, addr, false, &out->entry_gpa) ||
-        (!found && find_entry(image, addr, true, &out->entry_gpa)))
+        (!pvh && find_entry(image, addr, true, &out->entry_gpa)))
         return 0;
     return err_set(err, -ENOEXEC, "%s: the %s 0x%" PRIx64 " is in no loaded segment", file->path,
-                   found ? "PVH entry" : "ELF entry", addr);
+                   pvh ? "PVH entry" : "ELF entry", addr);
 }
 
 int elf_load(const struct boot_file *file, const uint8_t *head, size_t head_len,

@@ -48,12 +48,31 @@ int bzimage_load(const struct boot_file *file, const uint8_t *head, size_t head_
 int kernel_check_place(const struct boot_file *file, const char *what, struct gm_range r,
                        const struct gm *gm, struct err *err);
 
+/* The notes of a PT_NOTE segment, borrowed. */
+struct elf_notes {
+    const uint8_t *bytes;
+    size_t len;
+    uint64_t align;   /* of the segment: says how notes are padded */
+    const char *path; /* of the file, for sentences */
+};
+
+/* What a note describes; within elf_notes.bytes. */
+struct elf_desc {
+    const uint8_t *bytes;
+    size_t len;
+};
+
 /*
- * The physical entry that the XEN_ELFNOTE_PHYS32_ENTRY note in notes (len bytes of a PT_NOTE
- * segment with alignment align) names. Returns 1 with *out_entry; 0 when there is no such note;
- * -ENOEXEC with a sentence when a note overruns the segment or the entry has an impossible size.
+ * Finds the first note of owner with type. Returns 1 with *out; 0 when there is none; -ENOEXEC with
+ * a sentence when a note before it overruns the segment.
  */
-int elf_find_pvh_entry(const uint8_t *notes, size_t len, uint64_t align, const char *path,
-                       uint64_t *out_entry, struct err *err);
+int elf_find_note(const struct elf_notes *notes, const char *owner, uint32_t type,
+                  struct elf_desc *out, struct err *err);
+
+/*
+ * The physical entry that the XEN_ELFNOTE_PHYS32_ENTRY note names. Returns as elf_find_note(), and
+ * -ENOEXEC with a sentence when the entry has an impossible size.
+ */
+int elf_find_pvh_entry(const struct elf_notes *notes, uint64_t *out_entry, struct err *err);
 
 #endif
