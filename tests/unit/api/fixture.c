@@ -261,6 +261,16 @@ int fixture_connect(void)
     return fd;
 }
 
+void fixture_receive(int fd, char *text, size_t size)
+{
+    size_t used = 0;
+    ssize_t got;
+    while (used + 1 < size && (got = recv(fd, text + used, size - 1 - used, 0)) > 0)
+        used += (size_t)got;
+    text[used] = '\0';
+    close(fd);
+}
+
 char *fixture_raw(const void *bytes, size_t len)
 {
     int fd = fixture_connect();
@@ -271,12 +281,8 @@ char *fixture_raw(const void *bytes, size_t len)
         sent += (size_t)n;
     }
     size_t cap = 1 << 16;
-    size_t used = 0;
     char *text = calloc(1, cap);
-    ssize_t got;
-    while (used + 1 < cap && (got = recv(fd, text + used, cap - 1 - used, 0)) > 0)
-        used += (size_t)got;
-    close(fd);
+    fixture_receive(fd, text, cap);
     return text;
 }
 

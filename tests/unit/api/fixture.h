@@ -68,6 +68,10 @@ char *fixture_raw(const void *bytes, size_t len);
 /* A connection to fx.path. */
 int fixture_connect(void);
 
+/* All that comes on such a connection until it ends, NUL-terminated, as far as size goes; closes
+ * fd. */
+void fixture_receive(int fd, char *text, size_t size);
+
 Suite *client_suite(void);
 Suite *library_suite(void);
 Suite *limits_suite(void);

@@ -63,17 +63,6 @@ static void nothing(void *arg)
     (void)arg;
 }
 
-/* All that it is answered with. */
-static void receive(int fd, char *answer, size_t size)
-{
-    size_t have = 0;
-    ssize_t got;
-    while (have + 1 < size && (got = recv(fd, answer + have, size - 1 - have, 0)) > 0)
-        have += (size_t)got;
-    answer[have] = '\0';
-    close(fd);
-}
-
 START_TEST(the_library_is_loaded_for_the_first_client)
 {
     /* Without fork() for each test an earlier one has loaded it. */
@@ -95,9 +84,9 @@ START_TEST(who_connects_before_the_loop_runs_is_served)
     int first = send_request();
     int second = send_request();
     fixture_run();
-    receive(first, answer, sizeof(answer));
+    fixture_receive(first, answer, sizeof(answer));
     ck_assert_msg(strncmp(answer, "HTTP/1.1 200 ", 13) == 0, "%s", answer);
-    receive(second, answer, sizeof(answer));
+    fixture_receive(second, answer, sizeof(answer));
     ck_assert_msg(strncmp(answer, "HTTP/1.1 200 ", 13) == 0, "%s", answer);
 }
 END_TEST
@@ -144,7 +133,7 @@ START_TEST(a_client_whose_server_cannot_start_is_told_and_the_next_one_is_served
     /* One: enough to load the library, and to accept a client; not for the library's own. */
     leave_descriptors(1);
     fixture_run();
-    receive(first, answer, sizeof(answer));
+    fixture_receive(first, answer, sizeof(answer));
     /* Who connects while clients are being refused is, too. */
     ck_assert_int_eq(ev_call(fx.loop, nothing, NULL), 0);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &descriptors), 0);
@@ -152,7 +141,7 @@ START_TEST(a_client_whose_server_cannot_start_is_told_and_the_next_one_is_served
     ck_assert_msg(
         strstr(answer, "\r\n\r\n{\"fault_message\":\"the HTTP server cannot be started") != NULL,
         "%s", answer);
-    receive(send_request(), answer, sizeof(answer));
+    fixture_receive(send_request(), answer, sizeof(answer));
     ck_assert_msg(strncmp(answer, "HTTP/1.1 200 ", 13) == 0, "%s", answer);
 }
 END_TEST
@@ -168,7 +157,7 @@ START_TEST(a_client_waits_while_there_is_no_descriptor_to_hang_up_with)
     ck_assert_int_eq(recv(first, answer, sizeof(answer), MSG_DONTWAIT), -1);
     ck_assert_int_eq(errno, EAGAIN);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &descriptors), 0);
-    receive(first, answer, sizeof(answer));
+    fixture_receive(first, answer, sizeof(answer));
     ck_assert_msg(strncmp(answer, "HTTP/1.1 200 ", 13) == 0, "%s", answer);
 }
 END_TEST

@@ -33,23 +33,12 @@ static int start_waiting(unsigned n)
     return fd;
 }
 
-/* All that comes on fd until it is closed. */
-static void receive_all(int fd, char *text, size_t size)
-{
-    size_t used = 0;
-    ssize_t got;
-    while (used + 1 < size && (got = recv(fd, text + used, size - 1 - used, 0)) > 0)
-        used += (size_t)got;
-    text[used] = '\0';
-    close(fd);
-}
-
 /* The guest reports, and fd has waited for that. */
 static void expect_report(int fd)
 {
     char text[8192];
     fx.reports = 1;
-    receive_all(fd, text, sizeof(text));
+    fixture_receive(fd, text, sizeof(text));
     ck_assert_msg(strstr(text, ONE_REPORT) != NULL, "%s", text);
 }
 
@@ -98,7 +87,7 @@ START_TEST(others_are_served_while_one_waits)
     fixture_expect("PATCH", "/balloon", "{\"amount_mib\":3}", 204, "");
     char text[8192];
     fx.reports = 1;
-    receive_all(fd, text, sizeof(text));
+    fixture_receive(fd, text, sizeof(text));
     /* What is true when it is answered, not when it was asked. */
     ck_assert_msg(strstr(text, "\"target_mib\":3,") != NULL, "%s", text);
     ck_assert_ptr_nonnull(strstr(text, ONE_REPORT));
@@ -162,9 +151,9 @@ START_TEST(a_server_may_end_while_requests_wait)
         fds[i] = start_waiting(i + 1);
     close(fds[1]);
     fixture_stop();
-    receive_all(fds[0], text, sizeof(text));
+    fixture_receive(fds[0], text, sizeof(text));
     ck_assert_str_eq(text, "");
-    receive_all(fds[2], text, sizeof(text));
+    fixture_receive(fds[2], text, sizeof(text));
     ck_assert_str_eq(text, "");
 }
 END_TEST
@@ -193,7 +182,7 @@ START_TEST(the_next_request_of_a_connection_waits_its_turn)
     while (fx.reports_wanted < 1)
         usleep(1000);
     fx.reports = 1;
-    receive_all(fd, text, sizeof(text));
+    fixture_receive(fd, text, sizeof(text));
     char *first = strstr(text, ONE_REPORT);
     ck_assert_msg(first != NULL, "%s", text);
     char *second = strstr(first, "aerostat_version");
